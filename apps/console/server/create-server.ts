@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import fastifyCookie from '@fastify/cookie';
@@ -46,11 +47,7 @@ export async function createServer(config: ConsoleConfig, { logger, pages }: Ser
     lifetimeMs: config.SESSION_LIFETIME,
     maxSessions: config.MAX_SESSIONS,
   });
-  // Ends the event streams, for whose end the server would otherwise wait.
-  server.addHook('preClose', (done) => {
-    sessions.close();
-    done();
-  });
+  const closing = endOf(server, sessions);
   const cookies = new Cookies(config.PUBLIC_URL?.startsWith('https:') ?? false);
   const caller = new CallerSession(sessions, cookies);
   const metrics = new Metrics(sessions);
@@ -64,7 +61,7 @@ export async function createServer(config: ConsoleConfig, { logger, pages }: Ser
   addCspReports(server, metrics);
   const signIn = config.AUTH_MODE === 'jwt' ? signInAt(server, config, sessions, cookies) : undefined;
   addSessionRoutes(server, { config, sessions, cookies, caller, signIn });
-  addProxy(server, { config, caller, metrics });
+  addProxy(server, { config, caller, metrics, closing });
   if (config.DEMO === 'on') new DemoOrders(config, caller).addRoutes(server);
   const management = config.MANAGEMENT_PORT === undefined ? undefined : newServer(logger);
   if (management) server.addHook('onClose', () => management.close());
@@ -84,6 +81,22 @@ function newServer(logger: FastifyBaseLogger): FastifyInstance {
     // The id of an aggregate may have 255 characters, each of them escaped.
     routerOptions: { maxParamLength: 4096 },
   });
+}
+
+/** Returns a signal that ends the event streams when the server closes, because it would otherwise wait for their end. */
+function endOf(server: FastifyInstance, sessions: Sessions): AbortSignal {
+  const closing = new AbortController();
+  // Each open stream listens.
+  setMaxListeners(0, closing.signal);
+  server.addHook('preClose', (done) => {
+    closing.abort();
+    done();
+  });
+  server.addHook('onClose', (_, done) => {
+    sessions.close();
+    done();
+  });
+  return closing.signal;
 }
 
 function signInAt(server: FastifyInstance, config: ConsoleConfig, sessions: Sessions, cookies: Cookies): SignIn {

@@ -9,6 +9,7 @@ const PROBLEMS = {
   'demo-running': [409, 'Demo orders are being placed already.'],
   'too-many-streams': [429, 'The session has too many event streams open.'],
   'service-unreachable': [502, 'The service cannot be reached at the moment.'],
+  'console-stopping': [503, 'This replica of the console is shutting down.'],
   'provider-unavailable': [503, 'The sign-in cannot be checked at the moment.'],
   'service-timeout': [504, 'The service did not answer in time.'],
 } as const;

@@ -46,10 +46,13 @@ interface Parts {
   readonly config: ConsoleConfig;
   readonly caller: CallerSession;
   readonly metrics: Metrics;
+  /** Aborted when the server closes. */
+  readonly closing: AbortSignal;
 }
 
 /** Adds the allowed routes of both services under `/api`. Bodies and streams are passed on as they arrive. */
-export function addProxy(server: FastifyInstance, { config, caller, metrics }: Parts): void {
+export function addProxy(server: FastifyInstance, parts: Parts): void {
+  const { config } = parts;
   const dispatcher = new Agent({ connect: { timeout: CONNECT_TIMEOUT_MS }, bodyTimeout: SILENCE_MS });
   const addresses: Record<ApiName, string> = { orders: config.ORDERS_URL, payments: config.PAYMENTS_URL };
   void server.register(
@@ -58,7 +61,7 @@ export function addProxy(server: FastifyInstance, { config, caller, metrics }: P
       scope.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null));
       scope.addHook('onClose', () => dispatcher.destroy());
       for (const [api, routes] of Object.entries(ALLOWED_ROUTES) as [ApiName, (typeof ALLOWED_ROUTES)[ApiName]][]) {
-        const proxy = new Proxy({ api, address: addresses[api], dispatcher, config, caller, metrics });
+        const proxy = new Proxy({ ...parts, api, address: addresses[api], dispatcher });
         for (const [method, url] of routes)
           scope.route({
             method,
@@ -90,31 +93,43 @@ class Proxy {
   }
 
   async forward(route: string, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
-    const { caller, config, metrics, api } = this.upstream;
-    const session = caller.require(request);
-    const isStream = route.endsWith('/events');
-    if (isStream && session.openStreams >= config.MAX_STREAMS)
-      throw problem('too-many-streams', `A session may have ${config.MAX_STREAMS} event streams open.`);
+    const session = this.upstream.caller.require(request);
+    if (!route.endsWith('/events')) return this.exchange({ route, session, isStream: false }, request, reply);
+    const { MAX_STREAMS } = this.upstream.config;
+    if (session.openStreams >= MAX_STREAMS)
+      throw problem('too-many-streams', `A session may have ${MAX_STREAMS} event streams open.`);
+    session.openStreams++;
+    try {
+      return await this.exchange({ route, session, isStream: true }, request, reply);
+    } finally {
+      session.openStreams--;
+    }
+  }
+
+  private async exchange(
+    { route, session, isStream }: { readonly route: string; readonly session: Session; readonly isStream: boolean },
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<FastifyReply | undefined> {
+    const { caller, metrics, api, closing } = this.upstream;
+    // Also when the browser is gone before the service has answered.
+    const gone = new AbortController();
+    reply.raw.once('close', () => gone.abort());
+    // A change in flight is finished, whatever happens to its session meanwhile.
+    const signal = isStream ? AbortSignal.any([gone.signal, session.signal, closing]) : gone.signal;
     const identity = await caller.headersOf(session, reply);
     const isRead = request.method === 'GET' || request.method === 'HEAD';
     const allowed = isRead ? READ_HEADERS : [...READ_HEADERS, ...BODY_HEADERS];
     const headers = { ...selected(request.headers, allowed), ...identity, 'x-request-id': request.id };
-    // Also when the browser is gone before the service has answered.
-    const abort = new AbortController();
-    reply.raw.once('close', () => abort.abort());
-    if (isStream) session.openStreams++;
     try {
-      const path = this.basePath + pathOf(route, request);
-      const answer = await this.send(path, headers, request, AbortSignal.any([abort.signal, session.signal]));
+      const answer = await this.send(this.basePath + pathOf(route, request), headers, request, signal);
       metrics.countAnswer(api, answer.statusCode);
       if (answer.statusCode === 401) return await this.refused(session, answer, reply);
-      await passOn(answer, request, reply, session);
+      await passOn(answer, request, reply, signal);
       return undefined;
     } catch (error) {
       if (error instanceof errors.UndiciError) metrics.countAnswer(api, 'none');
       throw this.problemOf(error, session);
-    } finally {
-      if (isStream) session.openStreams--;
     }
   }
 
@@ -142,6 +157,7 @@ class Proxy {
   private problemOf(error: unknown, { signal }: Session): unknown {
     const service = this.upstream.api === 'orders' ? 'order-service' : 'payment-service';
     if (signal.aborted) return problem('session-ended');
+    if (this.upstream.closing.aborted) return problem('console-stopping');
     if (error instanceof errors.HeadersTimeoutError)
       return problem('service-timeout', `${service} did not answer in time. A change may have been made.`);
     const code = (error as NodeJS.ErrnoException).code ?? '';
@@ -156,7 +172,7 @@ async function passOn(
   { statusCode, headers, body }: Dispatcher.ResponseData,
   request: FastifyRequest,
   reply: FastifyReply,
-  session: Session,
+  signal: AbortSignal,
 ): Promise<void> {
   const { raw } = reply;
   reply.hijack();
@@ -168,7 +184,7 @@ async function passOn(
   raw.flushHeaders();
   const isStream = String(headers['content-type']).startsWith('text/event-stream');
   try {
-    await pipeline(isStream ? endsGracefully(body, session.signal) : body, raw);
+    await pipeline(isStream ? endsGracefully(body, signal) : body, raw);
   } catch {
     // The browser or the service is gone. The connection shows the browser that the answer is not complete.
     raw.destroy();

@@ -60,7 +60,7 @@ export class TokenCredentials implements Credentials {
       if (error instanceof SessionEnded || isRefusal(error)) throw new SessionEnded(undefined, { cause: error });
       this.logger.warn({ err: error }, 'The provider did not renew an access token.');
       if (tokens.expiresAt.getTime() <= Date.now()) throw problem('provider-unavailable');
-      this.renewAt = Date.now() + RETRY_MS;
+      this.renewAt = Math.min(Date.now() + RETRY_MS, tokens.expiresAt.getTime());
     }
   }
 }

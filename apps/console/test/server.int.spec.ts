@@ -34,6 +34,8 @@ async function aConsole(env: Record<string, string> = {}, port?: number): Promis
   return started;
 }
 
+const urlOf = (server: Server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
 beforeAll(async () => {
   signedInPort = await freePort();
   const [issuerPort, topics] = await Promise.all([freePort(), createServiceTopics()]);
@@ -300,12 +302,13 @@ describe('with AUTH_MODE=dev', () => {
 describe('in front of any service', () => {
   let upstream: Server;
   let answer: (request: IncomingMessage, response: ServerResponse) => void;
+  let address: string;
   let tab: Tab;
 
   beforeAll(async () => {
     upstream = createServer((request, response) => answer(request, response));
     await once(upstream.listen(0, '127.0.0.1'), 'listening');
-    const address = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`;
+    address = urlOf(upstream);
     const shown = await aConsole({ ORDERS_URL: `${address}/behind`, SERVICE_TIMEOUT: '300ms', MAX_STREAMS: '1' });
     tab = shown.tab();
     await tab.post('/session', { userId: 'demo' });
@@ -367,6 +370,34 @@ describe('in front of any service', () => {
     leaving.abort();
 
     await Promise.all([request, gone.promise]);
+  });
+
+  it('P10 ends the session if the service does not accept its credentials', async () => {
+    answer = (_, response) => response.writeHead(401, { 'www-authenticate': 'Bearer' }).end('{}');
+    const refused = tab.copy();
+    await refused.post('/session', { userId: 'demo' });
+
+    const { status, body, headers } = await refused.get('/api/orders/products');
+
+    expect([status, body.type]).toEqual([401, 'urn:twinbox:problem:session-ended']);
+    expect(headers['www-authenticate']).toBeUndefined();
+    expect((await refused.get('/session')).body.signedIn).toBe(false);
+  });
+
+  it('P8 finishes requests in flight when it shuts down', async () => {
+    const arrived = Promise.withResolvers<ServerResponse>();
+    answer = (_, response) => arrived.resolve(response);
+    const stopping = await startConsole({ ORDERS_URL: address });
+    const user = stopping.tab();
+    await user.post('/session', { userId: 'demo' });
+
+    const request = user.post('/api/orders/orders', {});
+    const response = await arrived.promise;
+    const stopped = stopping.stop();
+    response.writeHead(201, { 'content-type': 'application/json' }).end('{"id":1}');
+
+    expect(await request).toMatchObject({ status: 201, body: { id: 1 } });
+    await stopped;
   });
 
   it('P7 lets a session have a bounded number of event streams, and ends them when the service does', async () => {
@@ -431,6 +462,8 @@ describe('as a process', () => {
 
 describe('with AUTH_MODE=jwt', () => {
   let shown: RunningConsole;
+  /** A service that accepts every token. */
+  const accepting = createServer((_, response) => response.end('{}'));
   const env = () => ({
     AUTH_MODE: 'jwt',
     ORDERS_URL: strict.url,
@@ -440,7 +473,12 @@ describe('with AUTH_MODE=jwt', () => {
   });
 
   beforeAll(async () => {
+    await once(accepting.listen(0, '127.0.0.1'), 'listening');
     shown = await aConsole(env(), signedInPort);
+  });
+  afterAll(() => {
+    accepting.closeAllConnections();
+    accepting.close();
   });
 
   it('P10 signs a user in at the provider, and returns to the view that they wanted', async () => {
@@ -563,6 +601,56 @@ describe('with AUTH_MODE=jwt', () => {
 
     expect((await tab.get('/metrics')).status).toBe(404);
     expect((await fetch(`${shown.management}/metrics`)).status).toBe(200);
+  });
+
+  it('P10 ends a session with its token if that cannot be renewed, but not while the provider is away', async () => {
+    const [withoutRefresh, restarted] = await Promise.all([anotherProvider(false), anotherProvider(true)]);
+    const [first, second] = [withoutRefresh.shown.tab(), restarted.shown.tab()];
+    await Promise.all([signIn(first, 'demo'), signIn(second, 'demo')]);
+    await restarted.provider.stop();
+
+    const away = await until('its token has expired', async () => {
+      const { status, body } = await second.get('/api/orders/products');
+      return status !== 200 && body;
+    });
+    await until('the session has ended', async () => !(await first.get('/session')).body.signedIn);
+    const again = await restarted.start();
+    const refused = await until('the provider is asked', async () => {
+      const { status, body } = await second.get('/api/orders/products');
+      return status !== 503 && body;
+    });
+    await Promise.all([again.stop(), withoutRefresh.provider.stop()]);
+
+    expect(away.type).toBe('urn:twinbox:problem:provider-unavailable');
+    expect(refused.type).toBe('urn:twinbox:problem:session-ended');
+  });
+
+  /** Starts a provider with short tokens, and a console that uses it. */
+  async function anotherProvider(refreshTokens: boolean) {
+    const [port, consolePort] = [await freePort(), await freePort()];
+    const url = `http://localhost:${consolePort}`;
+    const issuer = `http://localhost:${port}`;
+    const start = () => startIdentityProvider({ issuer, port, consoles: [url], tokenSeconds: 2, refreshTokens });
+    const other = { ...env(), ORDERS_URL: urlOf(accepting), OIDC_ISSUER: issuer, PUBLIC_URL: url, MANAGEMENT_PORT: '' };
+    return { start, provider: await start(), shown: await aConsole(other, consolePort) };
+  }
+
+  it('sends a browser at 127.0.0.1 to the address that the provider knows', async () => {
+    const tab = new Tab(shown.url.replace('localhost', '127.0.0.1'));
+
+    const { headers } = await tab.get('/sign-in/start?next=/orders');
+
+    expect(headers.location).toBe(`${shown.url}/sign-in/start?next=%2Forders`);
+  });
+
+  it('P10 sends cookies over TLS only if it is opened with https', async () => {
+    const https = await aConsole({ PUBLIC_URL: 'https://console.example' });
+
+    const { headers } = await https.tab().post('/session', { userId: 'demo' }, { origin: 'https://console.example' });
+
+    expect(headers['set-cookie']).toMatch(
+      /^__Host-twinbox-console-session=\S+; Path=\/; HttpOnly; Secure; SameSite=Strict$/,
+    );
   });
 
   it('reaches the provider at another address than browsers do', async () => {

@@ -21,6 +21,11 @@ export class Tab {
 
   constructor(readonly origin: string) {}
 
+  /** Returns a tab of another browser at the same address. */
+  copy(): Tab {
+    return new Tab(this.origin);
+  }
+
   /** Sends a request as a page of the console does. */
   async send(method: string, path: string, { body, headers = {}, signal }: Options = {}): Promise<Answer> {
     const url = new URL(path, this.origin);

@@ -38,6 +38,8 @@ export interface SignInOptions {
   readonly signedOutUris: readonly string[];
   /** The names of the users, which are also their passwords. */
   readonly users: readonly string[];
+  /** Whether clients get refresh tokens. They do by default. */
+  readonly refreshTokens?: boolean | undefined;
 }
 
 /** A running provider. */
@@ -141,7 +143,7 @@ function publicClient({ clientId, redirectUris, signedOutUris }: SignInOptions):
   };
 }
 
-function signInConfiguration({ users }: SignInOptions, resource: string): Configuration {
+function signInConfiguration({ users, refreshTokens = true }: SignInOptions, resource: string): Configuration {
   const scopes = ['openid', 'profile', 'offline_access'];
   return {
     scopes,
@@ -161,6 +163,6 @@ function signInConfiguration({ users }: SignInOptions, resource: string): Config
       await grant.save();
       return grant;
     },
-    issueRefreshToken: () => true,
+    issueRefreshToken: () => refreshTokens,
   };
 }

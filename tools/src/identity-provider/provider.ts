@@ -23,6 +23,8 @@ export interface IdentityProviderOptions {
   readonly consoles?: readonly string[];
   /** How long access tokens are valid. An hour by default. */
   readonly tokenSeconds?: number;
+  /** Whether consoles get refresh tokens. They do by default. */
+  readonly refreshTokens?: boolean;
 }
 
 /** The client id of the console. */
@@ -35,6 +37,7 @@ export const CONSOLE_CLIENT = 'twinbox-console';
 export async function startIdentityProvider({
   consoles = [],
   tokenSeconds = TOKEN_SECONDS,
+  refreshTokens,
   ...options
 }: IdentityProviderOptions): Promise<OpenIdProvider> {
   const users = Object.keys(USERS);
@@ -45,6 +48,7 @@ export async function startIdentityProvider({
       redirectUris: consoles.map((console) => `${console}/sign-in/callback`),
       signedOutUris: consoles.map((console) => `${console}/sign-in`),
       users,
+      refreshTokens,
     },
     clients: Object.fromEntries(users.map((user) => [user, user])),
     resource: `urn:${AUDIENCE}`,
