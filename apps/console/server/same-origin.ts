@@ -18,11 +18,13 @@ export function refuseOtherOrigins(server: FastifyInstance, config: ConsoleConfi
     // A page whose owner has pointed its name at 127.0.0.1 would otherwise be of the same origin (DNS rebinding).
     if (config.AUTH_MODE === 'dev' && !isForUs(request.raw)) throw misdirected();
     const { origin, 'sec-fetch-site': site } = request.headers;
+    // The pattern, because the path may be escaped.
+    const { url: route = '' } = request.routeOptions;
     // A browser sends its reports of violated policies itself, some of them without an origin.
-    const isChange = !SAFE_METHODS.has(request.method) && request.url !== '/csp-reports';
+    const isChange = !SAFE_METHODS.has(request.method) && route !== '/csp-reports';
     if (isChange && !ownOrigin(request, origin))
       throw problem('other-origin', 'A changing request must have the Origin of the console.');
-    if (DATA.test(request.url) && site !== undefined && site !== 'same-origin' && site !== 'none')
+    if (DATA.test(route) && site !== undefined && site !== 'same-origin' && site !== 'none')
       throw problem('other-origin', 'Only pages of the console may read its data.');
     done();
   });

@@ -37,7 +37,8 @@ export function addSecurityHeaders(server: FastifyInstance, { NODE_ENV, PUBLIC_U
       'content-security-policy': NOTHING,
       'x-content-type-options': 'nosniff',
       'x-frame-options': 'DENY',
-      'referrer-policy': 'no-referrer',
+      // Not no-referrer, with which some browsers hide the origin of a page from its own server.
+      'referrer-policy': 'same-origin',
       'cross-origin-opener-policy': 'same-origin',
       'cross-origin-resource-policy': 'same-origin',
       'cache-control': 'no-store',

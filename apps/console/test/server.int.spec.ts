@@ -181,10 +181,11 @@ describe('with AUTH_MODE=dev', () => {
     await as('demo');
 
     const read = await tab.get('/api/orders/products', { 'sec-fetch-site': 'same-site' });
+    const escaped = await tab.get('/%61pi/orders/products', { 'sec-fetch-site': 'cross-site' });
     const page = await tab.get('/payments', { 'sec-fetch-site': 'cross-site' });
     const rebound = await tab.get('/session', { host: 'evil.example' });
 
-    expect([read.status, page.status, rebound.status]).toEqual([403, 200, 421]);
+    expect([read.status, escaped.status, page.status, rebound.status]).toEqual([403, 403, 200, 421]);
   });
 
   it('P10 serves the page of every view under a strict policy with a nonce of its own', async () => {
