@@ -125,7 +125,7 @@ describeInBrowser(`the console in Chromium${runsBrowser ? '' : ', which is not i
       expect(settled).toMatchObject({ status: 'SUCCEEDED', decidedBy: 'ops' });
     });
 
-    it('P4 fail once, however often the button is clicked, and with the reason', async () => {
+    it('fail once, however often the button is clicked, and with the reason', async () => {
       const { paymentId } = await shown.placed();
       const page = await shown.open('ops', `/payments/${paymentId}`);
       const sent: string[] = [];
@@ -272,7 +272,7 @@ describeInBrowser(`the console in Chromium${runsBrowser ? '' : ', which is not i
     expect(rows).toBeGreaterThan(0);
   });
 
-  it('P8 shows an error with a way to try again while a service is away', async () => {
+  it('shows an error with a way to try again while a service is away', async () => {
     await shown.stopPayments();
     const page = await shown.open('ops', '/payments?status=CANCELLED');
 

@@ -1,6 +1,6 @@
 import { Button, Group, Modal, Stack, Textarea } from '@mantine/core';
 import { type SubmitEvent, useEffect, useId, useRef, useState } from 'react';
-import { type ConfirmDialogProps } from './confirm-dialog.js';
+import { type ConfirmDialogProps } from './confirm-dialog-props.js';
 import { Failure } from './failure.js';
 import { useReturnedFocus } from './use-returned-focus.js';
 import { useChange } from './use-change.js';
