@@ -1,7 +1,8 @@
 import { Group, Pill, Stack } from '@mantine/core';
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
-import { getRouteApi, Link } from '@tanstack/react-router';
+import { getRouteApi } from '@tanstack/react-router';
 import { type DeadJob } from '@twinbox/client/admin';
+import { useMemo } from 'react';
 import { Failure } from '../../shared/failure.js';
 import { Loading } from '../../shared/states.js';
 import { notifyDone } from '../../shared/notify.js';
@@ -9,6 +10,7 @@ import { Time } from '../../shared/time.js';
 import { MessagingLayout } from '../layout.js';
 import { BulkBar } from '../bulk/bulk-bar.js';
 import { LoadedList } from '../list/loaded-list.js';
+import { RowLink, type RowLinks, useRowLinks } from '../list/row-link.js';
 import { useReload } from '../list/use-reload.js';
 import { type Column } from '../list/virtual-table.js';
 import { jobCausesQuery, jobsQuery } from '../queries.js';
@@ -71,6 +73,8 @@ function Jobs({ search, onSearch }: { readonly search: JobsSearch; readonly onSe
   const refresh = useRefresh();
   const options = jobsQuery(admin, service, search);
   const query = useInfiniteQuery(options);
+  const links = useRowLinks('dead-jobs');
+  const columns = useMemo(() => columnsOf(search, links), [search, links]);
   const { job, ...filter } = search;
   const close = () => onSearch(filter);
   const onDone = (message: string) => {
@@ -87,7 +91,7 @@ function Jobs({ search, onSearch }: { readonly search: JobsSearch; readonly onSe
         noun="dead jobs"
         query={query}
         onReload={useReload(options.queryKey)}
-        columns={COLUMNS}
+        columns={columns}
         keyOf={idOf}
         selected={job}
       />
@@ -98,24 +102,20 @@ function Jobs({ search, onSearch }: { readonly search: JobsSearch; readonly onSe
 
 const idOf = ({ id }: DeadJob) => id;
 
-const COLUMNS: readonly Column<DeadJob>[] = [
-  {
-    title: 'Dead job',
-    width: '1fr',
-    cell: ({ id }) => (
-      <Link
-        to="/messaging/$service/dead-jobs"
-        from="/messaging/$service/dead-jobs"
-        search={(previous: JobsSearch) => ({ ...previous, job: id })}
-        replace
-        resetScroll={false}
-      >
-        {id}
-      </Link>
-    ),
-  },
-  { title: 'Died', width: '100px', cell: ({ diedAt }) => <Time relative at={diedAt} /> },
-  { title: 'Queue', width: '120px', cell: ({ queue }) => queue },
-  { title: 'Attempts', width: '80px', cell: ({ attempts }) => attempts },
-  { title: 'Error', width: '3fr', cell: ({ error }) => error },
-];
+function columnsOf(search: JobsSearch, { hrefOf, onOpen }: RowLinks): readonly Column<DeadJob>[] {
+  return [
+    {
+      title: 'Dead job',
+      width: '1fr',
+      cell: ({ id }) => (
+        <RowLink href={hrefOf({ ...search, job: id })} onOpen={onOpen}>
+          {id}
+        </RowLink>
+      ),
+    },
+    { title: 'Died', width: '100px', cell: ({ diedAt }) => <Time relative at={diedAt} /> },
+    { title: 'Queue', width: '120px', cell: ({ queue }) => queue },
+    { title: 'Attempts', width: '80px', cell: ({ attempts }) => attempts },
+    { title: 'Error', width: '3fr', cell: ({ error }) => error },
+  ];
+}

@@ -1,6 +1,6 @@
 import { Stack } from '@mantine/core';
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
-import { getRouteApi, Link } from '@tanstack/react-router';
+import { getRouteApi } from '@tanstack/react-router';
 import { type InboxLetter, type OutboxLetter } from '@twinbox/client/admin';
 import { useMemo } from 'react';
 import { Failure } from '../../shared/failure.js';
@@ -10,6 +10,7 @@ import { Time } from '../../shared/time.js';
 import { MessagingLayout } from '../layout.js';
 import { BulkBar } from '../bulk/bulk-bar.js';
 import { LoadedList } from '../list/loaded-list.js';
+import { RowLink, type RowLinks, useRowLinks } from '../list/row-link.js';
 import { useReload } from '../list/use-reload.js';
 import { type Column } from '../list/virtual-table.js';
 import { letterCausesQuery, lettersQuery } from '../queries.js';
@@ -81,6 +82,8 @@ function Letters({ box, search, onSearch }: LettersProps) {
   const refresh = useRefresh();
   const options = lettersQuery(admin, service, box, search);
   const query = useInfiniteQuery(options);
+  const links = useRowLinks('dead-letters');
+  const columns = useMemo(() => columnsOf(box, search, links), [box, search, links]);
   const { letter, box: _, ...filter } = search;
   const close = () => onSearch({ ...search, letter: undefined });
   const onDone = (message: string) => {
@@ -97,7 +100,7 @@ function Letters({ box, search, onSearch }: LettersProps) {
         noun={`dead letters ${box === 'inbox' ? 'in the inbox' : 'in the outbox'}`}
         query={query}
         onReload={useReload(options.queryKey)}
-        columns={box === 'inbox' ? INBOX_COLUMNS : OUTBOX_COLUMNS}
+        columns={columns}
         keyOf={idOf}
         selected={letter}
       />
@@ -108,30 +111,23 @@ function Letters({ box, search, onSearch }: LettersProps) {
 
 const idOf = ({ id }: Letter) => id;
 
-const link = (letter: Letter) => (
-  <Link
-    from="/messaging/$service/dead-letters"
-    to="/messaging/$service/dead-letters"
-    search={(previous: LettersSearch) => ({ ...previous, box: letter.box, letter: letter.id })}
-    replace
-    resetScroll={false}
-  >
-    {letter.box}/{letter.id}
-  </Link>
-);
-
-const COMMON: readonly Column<Letter>[] = [
-  { title: 'Dead letter', width: '110px', cell: link },
-  { title: 'Died', width: '100px', cell: ({ diedAt }) => <Time relative at={diedAt} /> },
-  { title: 'Type', width: '150px', cell: ({ type }) => type ?? 'unreadable' },
-  { title: 'Error', width: '3fr', cell: ({ error }) => error },
-  { title: 'Key', width: '1fr', cell: ({ key }) => key },
-];
-const INBOX_COLUMNS: readonly Column<Letter>[] = [
-  ...COMMON,
-  { title: 'Consumer', width: '1fr', cell: (letter) => (letter.box === 'inbox' ? letter.consumer : '') },
-];
-const OUTBOX_COLUMNS: readonly Column<Letter>[] = [
-  ...COMMON,
-  { title: 'Aggregate', width: '1fr', cell: (letter) => (letter.box === 'outbox' ? letter.aggregateType : '') },
-];
+function columnsOf(box: Box, search: LettersSearch, { hrefOf, onOpen }: RowLinks): readonly Column<Letter>[] {
+  return [
+    {
+      title: 'Dead letter',
+      width: '110px',
+      cell: ({ id }) => (
+        <RowLink href={hrefOf({ ...search, box, letter: id })} onOpen={onOpen}>
+          {box}/{id}
+        </RowLink>
+      ),
+    },
+    { title: 'Died', width: '100px', cell: ({ diedAt }) => <Time relative at={diedAt} /> },
+    { title: 'Type', width: '150px', cell: ({ type }) => type ?? 'unreadable' },
+    { title: 'Error', width: '3fr', cell: ({ error }) => error },
+    { title: 'Key', width: '1fr', cell: ({ key }) => key },
+    box === 'inbox'
+      ? { title: 'Consumer', width: '1fr', cell: (letter) => (letter.box === 'inbox' ? letter.consumer : '') }
+      : { title: 'Aggregate', width: '1fr', cell: (letter) => (letter.box === 'outbox' ? letter.aggregateType : '') },
+  ];
+}

@@ -34,7 +34,7 @@ export function VirtualTable<T>(props: VirtualTableProps<T>) {
     count: rows.length,
     getScrollElement: () => region.current,
     estimateSize: () => ROW_HEIGHT,
-    overscan: 12,
+    overscan: 8,
     scrollMargin: 36,
   });
   const items = virtualizer.getVirtualItems();

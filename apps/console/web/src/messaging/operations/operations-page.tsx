@@ -1,10 +1,12 @@
 import { Badge, Progress, SegmentedControl, Stack } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { getRouteApi, Link } from '@tanstack/react-router';
+import { getRouteApi } from '@tanstack/react-router';
 import { type Operation } from '@twinbox/client/admin';
+import { useMemo } from 'react';
 import { Time } from '../../shared/time.js';
 import { MessagingLayout } from '../layout.js';
 import { LoadedList } from '../list/loaded-list.js';
+import { RowLink, type RowLinks, useRowLinks } from '../list/row-link.js';
 import { useReload } from '../list/use-reload.js';
 import { type Column } from '../list/virtual-table.js';
 import { operationsQuery } from '../queries.js';
@@ -31,6 +33,8 @@ function Operations() {
   const { admin, service } = useAdmin();
   const options = operationsQuery(admin, service, { state });
   const query = useInfiniteQuery(options);
+  const links = useRowLinks('operations');
+  const columns = useMemo(() => columnsOf(links), [links]);
   return (
     <Stack>
       <SegmentedControl
@@ -45,7 +49,7 @@ function Operations() {
         noun={state === undefined ? 'operations' : `operations that are ${state}`}
         query={query}
         onReload={useReload(options.queryKey)}
-        columns={COLUMNS}
+        columns={columns}
         keyOf={idOf}
       />
     </Stack>
@@ -54,18 +58,14 @@ function Operations() {
 
 const idOf = ({ id }: Operation) => id;
 
-const COLUMNS: readonly Column<Operation>[] = [
+const columnsOf = ({ hrefOf, onOpen }: RowLinks): readonly Column<Operation>[] => [
   {
     title: 'Operation',
     width: '180px',
     cell: ({ id, kind }) => (
-      <Link
-        from="/messaging/$service/operations"
-        to="/messaging/$service/operations/$id"
-        params={(previous) => ({ ...previous, id })}
-      >
+      <RowLink href={hrefOf({}, id)} onOpen={onOpen}>
         {titleOf(kind)}
-      </Link>
+      </RowLink>
     ),
   },
   { title: 'Created', width: '100px', cell: ({ createdAt }) => <Time relative at={createdAt} /> },

@@ -1,10 +1,13 @@
 import { SegmentedControl, Stack, Text } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { getRouteApi, Link } from '@tanstack/react-router';
+import { getRouteApi } from '@tanstack/react-router';
 import { type ParkedMessage } from '@twinbox/client/admin';
+import { useMemo } from 'react';
 import { Time } from '../../shared/time.js';
 import { MessagingLayout } from '../layout.js';
+import { type Box } from '../dead/causes.js';
 import { LoadedList } from '../list/loaded-list.js';
+import { RowLink, type RowLinks, useRowLinks } from '../list/row-link.js';
 import { useReload } from '../list/use-reload.js';
 import { type Column } from '../list/virtual-table.js';
 import { parkedQuery } from '../queries.js';
@@ -32,6 +35,8 @@ function ParkedMessages() {
   const { box = 'inbox', message, ...filter } = search;
   const options = parkedQuery(admin, service, box, search);
   const query = useInfiniteQuery(options);
+  const links = useRowLinks('parked');
+  const columns = useMemo(() => columnsOf(box, search, links), [box, search, links]);
   return (
     <Stack>
       <Text size="sm" c="dimmed">
@@ -53,7 +58,7 @@ function ParkedMessages() {
         noun={`parked messages in the ${box}`}
         query={query}
         onReload={useReload(options.queryKey)}
-        columns={COLUMNS}
+        columns={columns}
         keyOf={idOf}
         selected={message}
       />
@@ -64,26 +69,22 @@ function ParkedMessages() {
 
 const idOf = ({ id }: ParkedMessage) => id;
 
-const COLUMNS: readonly Column<ParkedMessage>[] = [
-  {
-    title: 'Message',
-    width: '110px',
-    cell: ({ box, id }) => (
-      <Link
-        from="/messaging/$service/parked"
-        to="/messaging/$service/parked"
-        search={(previous: ParkedSearch) => ({ ...previous, box, message: id })}
-        replace
-        resetScroll={false}
-      >
-        {box}/{id}
-      </Link>
-    ),
-  },
-  { title: 'Since', width: '100px', cell: ({ since }) => <Time relative at={since} /> },
-  { title: 'Type', width: '150px', cell: ({ type }) => type ?? 'unreadable' },
-  { title: 'Key', width: '1fr', cell: ({ key }) => key },
-  { title: 'Attempts', width: '70px', cell: ({ attempts }) => attempts },
-  { title: 'Waits for', width: '180px', cell: (message) => <WaitsFor message={message} /> },
-  { title: 'Error', width: '2fr', cell: ({ error }) => error },
-];
+function columnsOf(box: Box, search: ParkedSearch, { hrefOf, onOpen }: RowLinks): readonly Column<ParkedMessage>[] {
+  return [
+    {
+      title: 'Message',
+      width: '110px',
+      cell: ({ id }) => (
+        <RowLink href={hrefOf({ ...search, box, message: id })} onOpen={onOpen}>
+          {box}/{id}
+        </RowLink>
+      ),
+    },
+    { title: 'Since', width: '100px', cell: ({ since }) => <Time relative at={since} /> },
+    { title: 'Type', width: '150px', cell: ({ type }) => type ?? 'unreadable' },
+    { title: 'Key', width: '1fr', cell: ({ key }) => key },
+    { title: 'Attempts', width: '70px', cell: ({ attempts }) => attempts },
+    { title: 'Waits for', width: '180px', cell: (message) => <WaitsFor message={message} /> },
+    { title: 'Error', width: '2fr', cell: ({ error }) => error },
+  ];
+}
