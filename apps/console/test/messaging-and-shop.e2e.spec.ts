@@ -180,6 +180,14 @@ describeInBrowser(`messaging and the shop in Chromium${runsBrowser ? '' : ', whi
     });
   });
 
+  it('draws the picture of the flow in the colors of the theme', async () => {
+    await on('ops', '/messaging/orders', async (page) => {
+      const frame = page.locator('svg[role=group] rect').nth(1);
+      await frame.waitFor();
+      expect(await frame.evaluate(strokeOf)).toMatch(/^rgb/);
+    });
+  });
+
   it('moves the cursor of a chart by keyboard, and says what is there', async () => {
     await on('ops', '/messaging/orders', async (page) => {
       const cursor = page.getByRole('figure', { name: 'Messages per second' }).getByRole('slider');
@@ -367,6 +375,8 @@ interface TextArea {
   readonly selectionEnd: number;
 }
 
+const strokeOf = (element: unknown) =>
+  (globalThis as unknown as { getComputedStyle(of: unknown): { stroke: string } }).getComputedStyle(element).stroke;
 const scrollToEnd = (element: unknown) => {
   const { scrollHeight } = element as PageElement;
   (element as PageElement).scrollTo(0, scrollHeight);

@@ -11,7 +11,8 @@ export default defineConfig({
   build: {
     outDir: '../dist/web',
     emptyOutDir: true,
-    target: ['chrome120', 'firefox121', 'safari17'],
+    // They have light-dark(), whose replacement for older ones does not know Mantine's color scheme.
+    target: ['chrome123', 'firefox121', 'safari17.5'],
     // A page with a strict Content-Security-Policy loads no fonts or images from data URLs that are styles or scripts.
     assetsInlineLimit: 0,
     // The polyfill would be an inline script.

@@ -78,7 +78,7 @@ function BulkForm({ subject, action, filter, found, onClose }: BulkDialogProps &
           />
         )}
         <NumberInput
-          label="At most a second"
+          label="At most per second"
           description="Empty: as fast as possible."
           min={1}
           max={100_000}

@@ -15,7 +15,7 @@ export function Preview({ found: { total, first }, noun }: { readonly found: Dry
           maxHeight={180}
           scrollAreaProps={{ viewportProps: { tabIndex: 0, role: 'region', 'aria-label': `The first ${noun}s` } }}
         >
-          <Table fz="xs" verticalSpacing={2} stickyHeader>
+          <Table fz="xs" verticalSpacing={2} stickyHeader style={{ whiteSpace: 'nowrap' }}>
             <Table.Thead>
               <Table.Tr>
                 {columns.map((name) => (

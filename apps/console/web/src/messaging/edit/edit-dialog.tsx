@@ -93,7 +93,14 @@ function Editor({ area, text, onText, isInvalid }: EditorProps) {
       errorProps={{ id: 'edit-problems' }}
       rows={16}
       spellCheck={false}
-      styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)', whiteSpace: 'pre', overflowX: 'auto' } }}
+      styles={{
+        input: {
+          fontFamily: 'var(--mantine-font-family-monospace)',
+          whiteSpace: 'pre',
+          overflowX: 'auto',
+          color: 'var(--mantine-color-text)',
+        },
+      }}
       value={text}
       onChange={(event) => onText(event.currentTarget.value)}
     />
