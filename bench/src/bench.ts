@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { describeError, OperationalError, ProgressReport, startKafka, startPostgres } from '@twinbox/tools';
 import { type Figure, printTable } from './support/figures.js';
 import { LOGICAL_DECODING } from './debezium/configuration.js';
+import { consolePages } from './parts/console.js';
 import { debezium } from './parts/debezium.js';
 import { grpc } from './parts/grpc.js';
 import { inbox } from './parts/inbox.js';
@@ -48,11 +49,13 @@ const PARTS: Readonly<Record<string, Part>> = {
   lists: { measure: lists, seconds: [400, 40] },
   live: { measure: live, seconds: [40, 30] },
   'worst-input': { measure: worstInput, seconds: [90, 30] },
+  console: { measure: consolePages, seconds: [100, 40], optIn: true },
   debezium: { measure: debezium, seconds: [700, 110], optIn: true, settings: LOGICAL_DECODING },
 };
 
 const USAGE = `npm run bench [-- part…] [--quick] [--secure]
-Parts: ${Object.keys(PARTS).join(', ')}. Default: all but debezium.
+Parts: ${Object.keys(PARTS).join(', ')}. Default: all but console and debezium.
+console needs Chromium.
 debezium compares the relay with Debezium. It needs Java 17 or newer and, for the first run, Maven.
 --secure measures with a broker that requires TLS and SASL (SCRAM-SHA-512). It runs with Java too, and not with debezium.`;
 
