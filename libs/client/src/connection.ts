@@ -53,7 +53,7 @@ export class Connection {
    */
   async send(request: HttpRequest, call: CallOptions): Promise<Response> {
     const { attempts = ATTEMPTS, attemptMs = ATTEMPT_MS, totalMs = TOTAL_MS } = { ...this.options, ...call };
-    const { signal } = call;
+    const signal = eitherOf(this.options.signal, call.signal);
     const deadline = performance.now() + totalMs;
     let sentBefore = 0;
     for (let number = 1; ; number++) {
@@ -159,6 +159,10 @@ async function received(response: Response, sent: SentRequest, isStream: boolean
     throw unexpectedContent(response, sent);
   }
   return isStream ? response : new Response(hasContent ? await response.text() : null, { status, headers });
+}
+
+function eitherOf(one: AbortSignal | undefined, other: AbortSignal | undefined): AbortSignal | undefined {
+  return one && other ? AbortSignal.any([one, other]) : (one ?? other);
 }
 
 /** Describes a request for an error. */

@@ -26,6 +26,8 @@ export interface ClientOptions {
   readonly attemptMs?: number;
   /** How long a call may take with all its retries, in milliseconds. Default 30,000. */
   readonly totalMs?: number;
+  /** Ends every call of the client, as the signal of the call does. */
+  readonly signal?: AbortSignal;
 }
 
 /** What every call may state. */
