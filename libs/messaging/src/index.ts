@@ -54,7 +54,13 @@ export { type FailedAttempt } from './postgres/failure-history.js';
 export { EditRefusedError } from './dead-letters/edit.js';
 export { DeadLetters } from './dead-letters/dead-letters.js';
 export { type LetterChoice } from './dead-letters/letter-choice.js';
-export { type AuditedAction, type AuditEntry, type AuditFilter, type AuditOutcome } from './operations/audit.js';
+export {
+  type AuditedAction,
+  type AuditEntry,
+  type AuditFilter,
+  type AuditOutcome,
+  type DiscardedMessage,
+} from './operations/audit.js';
 export { AuditTrail } from './operations/audit-trail.js';
 export { type LetterAction, type LetterPage, type Page } from './operations/operator.js';
 

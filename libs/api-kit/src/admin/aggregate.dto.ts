@@ -1,6 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { IsText } from '@twinbox/fields';
 import {
+  type DiscardedMessage,
   type FoundRecord,
   type HeldMessage,
   type JobOfAggregate,
@@ -67,7 +68,11 @@ class RaisedMessageDto implements RaisedMessage {
   @timeOrNull()
   readonly diedAt!: Date | null;
 
-  @ApiProperty({ type: [ConsumedDto], description: 'When consumers of this service recorded it.' })
+  @ApiProperty({
+    type: [ConsumedDto],
+    description:
+      'When consumers of this service recorded it. They have processed it unless it is in `held` or `discarded`.',
+  })
   readonly consumed!: readonly ConsumedDto[];
 }
 
@@ -106,6 +111,23 @@ class HeldMessageDto implements HeldMessage {
   readonly history!: readonly FailedAttemptDto[];
 }
 
+class DiscardedMessageDto implements DiscardedMessage {
+  @ApiProperty({ example: 'payment-service' })
+  readonly consumer!: string;
+
+  @textOrNull(ID)
+  readonly messageId!: string | null;
+
+  @textOrNull('OrderPlaced')
+  readonly type!: string | null;
+
+  @time()
+  readonly at!: Date;
+
+  @ApiProperty({ example: 'ann', description: 'The operator who discarded it.' })
+  readonly actor!: string;
+}
+
 class JobOfAggregateDto implements JobOfAggregate {
   @ApiProperty({ example: ID })
   readonly id!: string;
@@ -142,6 +164,13 @@ export class MessagesOfAggregateDto implements MessagesOfAggregate {
   @ApiProperty({ type: [HeldMessageDto], description: 'Parked messages and dead letters of the inbox.' })
   readonly held!: readonly HeldMessageDto[];
 
+  @ApiProperty({
+    type: [DiscardedMessageDto],
+    description:
+      'Messages that operators discarded from the inbox, as far as they are among the newest 5,000 entries of the audit.',
+  })
+  readonly discarded!: readonly DiscardedMessageDto[];
+
   @ApiProperty({ type: [JobOfAggregateDto], description: 'Jobs that are not done.' })
   readonly jobs!: readonly JobOfAggregateDto[];
 }
@@ -151,7 +180,9 @@ export class InboxRecordQuery {
     type: 'array',
     items: { type: 'string', minLength: 1, maxLength: 255 },
     example: [ID],
-    description: 'Ids of messages, at most 100. Repeat the parameter.',
+    minItems: 1,
+    maxItems: MAX_IDS,
+    description: `Ids of messages, at most ${MAX_IDS}. Repeat the parameter.`,
   })
   @Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? [value] : value), { toClassOnly: true })
   @IsArray()

@@ -1,3 +1,4 @@
+import { type DiscardedMessage } from '../operations/audit.js';
 import { type FailedAttempt } from '../postgres/failure-history.js';
 
 /** A message that the aggregate has raised. */
@@ -13,7 +14,7 @@ export interface RaisedMessage {
   /** Why Kafka rejected it. */
   readonly error: string | null;
   readonly diedAt: Date | null;
-  /** When consumers of this service recorded it. They have then processed, parked or discarded it. */
+  /** When consumers of this service recorded it. They have processed it unless it is also in `held` or `discarded`. */
   readonly consumed: readonly { readonly consumer: string; readonly at: Date }[];
 }
 
@@ -52,5 +53,7 @@ export interface JobOfAggregate {
 export interface MessagesOfAggregate {
   readonly raised: readonly RaisedMessage[];
   readonly held: readonly HeldMessage[];
+  /** As far as they are among the newest 5,000 entries of the audit. */
+  readonly discarded: readonly DiscardedMessage[];
   readonly jobs: readonly JobOfAggregate[];
 }

@@ -3,6 +3,7 @@ import { type DataSource } from 'typeorm';
 import { validAhead, readUpTo } from '../log/lease-progress.js';
 import { textFlaw } from '../message/column-text.js';
 import { MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
+import { Audit } from '../operations/audit.js';
 import { DataSources } from '../postgres/data-sources.js';
 import { historyOf, type StoredHistory } from '../postgres/failure-history.js';
 import { quoteIdentifier } from '../postgres/schema.js';
@@ -23,17 +24,19 @@ const MOST = 500;
 @Injectable()
 export class AggregateMessages {
   private readonly schema: string;
+  private readonly audit: Audit;
 
   constructor(
     @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
     private readonly dataSources: DataSources,
   ) {
     this.schema = quoteIdentifier(options.schema);
+    this.audit = new Audit(options.schema);
   }
 
   /**
    * Returns the messages that the aggregate raised, for as long as the outbox keeps them; the messages with its key that are parked or
-   * dead in the inbox; and the jobs about it that are not done. Jobs that were added without an `aggregateId`, also by a process of an
+   * dead in the inbox, or were discarded from it; and the jobs about it that are not done. Jobs that were added without an `aggregateId`, also by a process of an
    * earlier version, are missing. Each kind is as of its own moment.
    * @throws RangeError for a text that is not an aggregate id; any database error
    */
@@ -44,7 +47,8 @@ export class AggregateMessages {
     const raised = await this.raised(db, aggregateId);
     const held = await this.held(db, aggregateId);
     const jobs = await this.jobs(db, aggregateId);
-    return { raised, held, jobs };
+    const discarded = await this.audit.discardedOf(db, aggregateId, MOST);
+    return { raised, held, discarded, jobs };
   }
 
   private async raised(db: DataSource, aggregateId: string): Promise<RaisedMessage[]> {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type INestApplication } from '@nestjs/common';
+import { DeadLetters } from '../dead-letters/dead-letters.js';
 import { PermanentError } from '../errors.js';
 import { InboxRecords } from '../inbox/inbox-records.js';
 import { Jobs } from '../jobs/jobs.js';
@@ -61,8 +62,27 @@ describe('the messages of an aggregate', () => {
       { messageId: third, attempts: 0, error: null, nextAttemptAt: null, history: [] },
     ]);
     expect(jobs).toMatchObject([{ queue: 'elsewhere', attempts: 0, running: false, diedAt: null, history: [] }]);
-    expect(await app.get(AggregateMessages).find('nobody')).toEqual({ raised: [], held: [], jobs: [] });
+    expect(await app.get(AggregateMessages).find('nobody')).toEqual({ raised: [], held: [], discarded: [], jobs: [] });
     await expect(app.get(AggregateMessages).find('a\0')).rejects.toThrow('The aggregate id contains a zero byte');
+  });
+
+  it('P9 include those that an operator discarded, because these were recorded and not processed', async () => {
+    const [message] = await given('d', 3);
+    const find = async () => app.get(AggregateMessages).find('d');
+    const [letter] = await until('it is a dead letter', async () => {
+      const { held } = await find();
+      return held[0]?.diedAt && held;
+    });
+    const before = await find();
+    await app.get(DeadLetters).discard({ box: 'inbox', ids: [letter!.id] }, { actor: 'ann', reason: 'A test.' });
+
+    const { raised, held, discarded } = await find();
+
+    const { groupId: consumer } = sandbox.consumer;
+    expect(before).toMatchObject({ held: [{ messageId: message, error: 'never' }], discarded: [] });
+    expect(raised).toMatchObject([{ id: message, consumed: [{ consumer }] }]);
+    expect(held).toEqual([]);
+    expect(discarded).toEqual([{ consumer, messageId: message, type: 'Counted', at: expect.any(Date), actor: 'ann' }]);
   });
 
   it('P9 are unpublished beyond the recorded position, in a gap and while their type waits, and parked or dead in the outbox', async () => {

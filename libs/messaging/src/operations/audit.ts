@@ -22,6 +22,15 @@ export interface AuditEntry {
   readonly detail: Readonly<Record<string, unknown>> | null;
 }
 
+/** A message that an operator discarded from the inbox of this service, so its consumer did not process it. */
+export interface DiscardedMessage {
+  readonly consumer: string;
+  readonly messageId: string | null;
+  readonly type: string | null;
+  readonly at: Date;
+  readonly actor: string;
+}
+
 /** Selects the entries that match all given fields. */
 export interface AuditFilter {
   readonly actor?: string | undefined;
@@ -143,6 +152,20 @@ export class Audit {
   async findOne(db: DataSource, id: string): Promise<AuditEntry | undefined> {
     const [entry]: AuditEntry[] = await db.query(`select ${ENTRY}, detail from ${this.table} where id = $1`, [id]);
     return entry;
+  }
+
+  /**
+   * Returns the messages with the key that operators discarded from the inbox, the oldest first. The primary key serves it: only the newest
+   * 5,000 entries are looked at.
+   */
+  async discardedOf(db: DataSource, key: string, limit: number): Promise<DiscardedMessage[]> {
+    const rows: DiscardedMessage[] = await db.query(
+      `select letter ->> 'consumer' as consumer, letter ->> 'messageId' as "messageId", letter ->> 'type' as type, at, actor
+         from (select id, at, actor, action, box, letter, outcome from ${this.table} order by id desc limit ${MAX_LOOKED}) as newest
+        where action = 'discard' and box = 'inbox' and outcome = 'done' and letter ->> 'key' = $1 order by id desc limit $2`,
+      [key, limit],
+    );
+    return rows.toReversed();
   }
 
   /**

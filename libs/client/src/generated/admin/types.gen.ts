@@ -658,7 +658,7 @@ export type RaisedMessage = {
   error: string | null;
   diedAt: string | null;
   /**
-   * When consumers of this service recorded it.
+   * When consumers of this service recorded it. They have processed it unless it is in `held` or `discarded`.
    */
   consumed: Array<Consumed>;
 };
@@ -678,6 +678,17 @@ export type HeldMessage = {
   nextAttemptAt: string | null;
   diedAt: string | null;
   history: Array<FailedAttempt>;
+};
+
+export type DiscardedMessage = {
+  consumer: string;
+  messageId: string | null;
+  type: string | null;
+  at: string;
+  /**
+   * The operator who discarded it.
+   */
+  actor: string;
 };
 
 export type JobOfAggregate = {
@@ -704,6 +715,10 @@ export type MessagesOfAggregate = {
    * Parked messages and dead letters of the inbox.
    */
   held: Array<HeldMessage>;
+  /**
+   * Messages that operators discarded from the inbox, as far as they are among the newest 5,000 entries of the audit.
+   */
+  discarded: Array<DiscardedMessage>;
   /**
    * Jobs that are not done.
    */
@@ -2708,7 +2723,7 @@ export type ListInboxRecordsData = {
   path?: never;
   query: {
     /**
-     * Ids of messages, at most 100. Repeat the parameter.
+     * Ids of messages, at most 90. Repeat the parameter.
      */
     messageId: Array<string>;
   };
