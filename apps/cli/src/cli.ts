@@ -31,7 +31,7 @@ export class Cli {
     private readonly signal: AbortSignal,
   ) {}
 
-  /** Prints what is no result of a service, and so the same with and without `--json`. */
+  /** Prints a text that does not come from a service, and so is the same with and without `--json`. */
   print(text: string): void {
     this.streams.stdout.write(text);
   }
@@ -43,8 +43,8 @@ export class Cli {
       const args = parameters.slice(0, -2) as A;
       const { json = false, timeout } = command.optsWithGlobals<CommonOptions>();
       const session: Session = {
-        terminal: new Terminal(this.streams, json),
-        connections: new Connections(this.environment, timeout * 1000),
+        terminal: new Terminal(this.streams, json, this.signal),
+        connections: new Connections(this.environment, timeout * 1000, this.signal),
         environment: this.environment,
         signal: this.signal,
       };

@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { type ClientOptions, type Role } from '@twinbox/client';
-import { createAdminClient } from '@twinbox/client/admin';
+import { type AdminClient, createAdminClient } from '@twinbox/client/admin';
 import { createOrdersClient, type OrdersClient } from '@twinbox/client/orders';
 import { createPaymentsClient, type PaymentsClient } from '@twinbox/client/payments';
-import { type AdminClient } from '@twinbox/client/admin';
 import { CommandFailed, UsageError } from './failures.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -17,6 +16,8 @@ const ADDRESSES: Readonly<Record<ServiceName, { readonly variable: string; reado
 };
 const ROLES: readonly string[] = ['customer', 'operator', 'admin'];
 const ATTEMPTS = 3;
+/** How long one attempt may take, so that there is time for another one if a service does not answer. */
+const ATTEMPT_MS = 10_000;
 
 /** The clients of both services, which act for the caller that the environment names. */
 export class Connections {
@@ -26,6 +27,7 @@ export class Connections {
   constructor(
     private readonly environment: Environment,
     private readonly timeoutMs: number,
+    private readonly signal?: AbortSignal,
   ) {
     this.caller = callerOf(environment);
   }
@@ -48,8 +50,9 @@ export class Connections {
     const baseUrl = this.environment[variable] || local;
     if (!/^https?:\/\//.test(baseUrl) || !URL.canParse(baseUrl))
       throw new UsageError(`${variable} is not the address of a service, such as ${local}.`);
-    const { timeoutMs } = this;
-    return { baseUrl, ...this.caller, attempts: ATTEMPTS, attemptMs: timeoutMs, totalMs: timeoutMs };
+    const { timeoutMs: totalMs, signal } = this;
+    const attemptMs = Math.min(ATTEMPT_MS, totalMs);
+    return { baseUrl, ...this.caller, attempts: ATTEMPTS, attemptMs, totalMs, ...(signal && { signal }) };
   }
 }
 
@@ -86,6 +89,6 @@ function tokenIn(file: string): string {
 function checked(text: string, place: string): string {
   const token = text.trim();
   if (!/^[\x21-\x7E]+$/.test(token))
-    throw new CommandFailed(`${place} has no access token: only one word in ASCII is one.`);
+    throw new CommandFailed(`${place} has no valid access token. It must be one word of ASCII characters.`);
   return token;
 }

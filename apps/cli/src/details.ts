@@ -1,7 +1,7 @@
 import { type FailedAttempt } from '@twinbox/client/admin';
 import { plain } from './safe-text.js';
 import { type Terminal } from './terminal.js';
-import { cell, fields, time } from './text.js';
+import { cell, fields, inLines, time } from './text.js';
 
 /** Returns everything about one message or job: its fields, its failed attempts, and its content. */
 export function details(
@@ -14,6 +14,6 @@ export function details(
   return [
     fields(terminal, described),
     `${terminal.styled('bold', 'failed attempts')}\n${failures.join('\n') || 'None is recorded.'}`,
-    `${terminal.styled('bold', 'content')}\n${plain(content)}`,
+    `${terminal.styled('bold', 'content')}\n${plain(inLines(content))}`,
   ].join('\n\n');
 }

@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { type Command } from 'commander';
 import { type Session } from './cli.js';
 import { CommandFailed, UsageError } from './failures.js';
+import { inLines } from './text.js';
 
 export interface EditOptions {
   readonly file?: string;
@@ -40,7 +41,7 @@ async function newContent(
   const editor = environment['VISUAL'] || environment['EDITOR'];
   if (!terminal.isInteractive || !editor)
     throw new UsageError('Give the new content with --file, or set EDITOR and run the command in a terminal.');
-  return inEditor(editor, before);
+  return inEditor(editor, inLines(before));
 }
 
 /** Opens the text in an editor, in a file that only this user can read. */

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Operation } from '@twinbox/client/admin';
 import { type Session } from './cli.js';
 import { type ServiceName } from './connection.js';
-import { CommandFailed, failureOf } from './failures.js';
+import { CommandFailed, failureOf, Interrupted } from './failures.js';
 import { fields, time, totalOf } from './text.js';
 
 const POLL_MS = 500;
@@ -19,10 +19,10 @@ export async function follow(session: Session, service: ServiceName, started: Op
     while (operation.finishedAt === null) {
       terminal.progress(progressOf(operation));
       await pause(POLL_MS, undefined, { signal });
-      operation = await admin.getOperation({ id: operation.id }, { attempts: ATTEMPTS, signal });
+      operation = await admin.getOperation({ id: operation.id }, { attempts: ATTEMPTS });
     }
   } catch (error) {
-    const reason = signal.aborted ? 'Interrupted.' : failureOf(error).text;
+    const reason = failureOf(signal.aborted ? new Interrupted() : error).text;
     const reference = `${service}/${operation.id}`;
     throw new CommandFailed(
       `${reason}\nThe operation continues. Follow it with "twinbox operations show --watch ${reference}", or stop it with "twinbox ` +

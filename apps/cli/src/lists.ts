@@ -1,10 +1,12 @@
 import { type Command, Option } from 'commander';
 import { type Page, type Pages, type TwinboxProblem } from '@twinbox/client';
 import { type AdminClient } from '@twinbox/client/admin';
+import { Answers } from './answers.js';
 import { count, type Session } from './cli.js';
 import { type ServiceName, SERVICES } from './connection.js';
 import { UsageError } from './failures.js';
 import { servicesOf } from './reference.js';
+import { type Terminal } from './terminal.js';
 import { type Column, table } from './text.js';
 
 /** The options of every list. */
@@ -26,34 +28,61 @@ export function withListOptions(command: Command): Command {
   return command.option('--limit <count>', 'how many are listed', count, 50);
 }
 
-/** Prints what both services list, or the one that was named. */
+/** How a list is sorted. */
+export interface Sorted<T> {
+  readonly by: (item: T) => string;
+  readonly from: 'oldest' | 'newest';
+}
+
+/** Prints what both services list, or the one that was named, as one list. The result is whether all have answered. */
 export async function printList<T>(
   { terminal, connections }: Session,
   { service, limit }: ListOptions,
+  sorted: Sorted<T>,
   list: (admin: AdminClient, limit: number) => ListOf<T> | readonly ListOf<T>[],
   columns: readonly Column<Owned<T>>[],
-): Promise<void> {
+): Promise<boolean> {
+  const answers = new Answers(terminal);
   const lists = await Promise.all(
-    servicesOf(service).flatMap((service) =>
-      [list(connections.admin(service), Math.min(limit + 1, PAGE))].flat().map(async (items) => {
-        const found: Owned<T>[] = [];
+    servicesOf(service).map((service) =>
+      answers.from(service, async () => {
+        const parts = [list(connections.admin(service), Math.min(limit + 1, PAGE))].flat();
         // One more than is shown, to know whether there are more.
-        for await (const item of items) {
-          found.push({ service, ...item });
-          if (found.length > limit) break;
-        }
-        return found;
+        const found = await Promise.all(parts.map((part) => firstOf(part, limit + 1)));
+        return found.flat().map((item) => ({ service, ...item }));
       }),
     ),
   );
-  const hasMore = lists.some((items) => items.length > limit);
-  const items = lists.flatMap((items) => items.slice(0, limit));
+  const time = (item: T) => Date.parse(sorted.by(item));
+  const direction = sorted.from === 'oldest' ? 1 : -1;
+  const all = lists.flatMap((items) => items ?? []).toSorted((a, b) => direction * (time(a) - time(b)));
+  const items = all.slice(0, limit);
+  const hasMore = all.length > limit;
+  const isComplete = answers.print({ items, hasMore }, () => table(terminal, items, columns));
+  if (hasMore) noteMore(terminal, limit);
+  return isComplete;
+}
+
+/** Prints the first items of a list of one service. */
+export async function printFirst<T>(
+  { terminal }: Session,
+  list: ListOf<T>,
+  limit: number,
+  columns: readonly Column<T>[],
+): Promise<void> {
+  const found = await firstOf(list, limit + 1);
+  const items = found.slice(0, limit);
+  const hasMore = found.length > limit;
   terminal.result({ items, hasMore }, () => table(terminal, items, columns));
-  if (hasMore && !terminal.json) terminal.note(`There are more. --limit ${limit * 10} lists more of them.`);
+  if (hasMore) noteMore(terminal, limit);
+}
+
+function noteMore(terminal: Terminal, limit: number): void {
+  if (!terminal.json) terminal.note(`There are more. --limit ${limit * 10} lists more of them.`);
 }
 
 /** Returns the first items of a list. */
-export async function firstOf<T>(list: ListOf<T>, limit: number): Promise<T[]> {
+async function firstOf<T>(list: ListOf<T>, limit: number): Promise<T[]> {
   const found: T[] = [];
   for await (const item of list) if (found.push(item) >= limit) break;
   return found;

@@ -1,4 +1,6 @@
 import { type AdminClient, type InboxRecord, type MessagesOfAggregate } from '@twinbox/client/admin';
+import { isProblem } from '@twinbox/client/orders';
+import { type Answers } from './answers.js';
 import { type Connections, SERVICES, type ServiceName } from './connection.js';
 import { counted, time } from './text.js';
 
@@ -15,30 +17,40 @@ export interface Step {
 }
 
 const OTHER = { orders: 'payments', payments: 'orders' } as const;
-/** The most ids that the API takes at once. */
+/** The most ids that the API takes at once, as its OpenAPI document says. */
 const MOST_IDS = 90;
 
-/** Returns what both services know of an order, the oldest first. @throws the problem of order-service if there is no such order */
-export async function traceOrder(connections: Connections, orderId: string): Promise<Step[]> {
-  const [timelines, ...messages] = await Promise.all([
-    timelineSteps(connections, orderId),
-    ...SERVICES.map((service) => connections.admin(service).getAggregateMessages({ id: orderId })),
+/**
+ * Returns what the services that answer know of an order, the oldest first.
+ * @throws the problem of order-service if there is no such order
+ */
+export async function traceOrder(connections: Connections, answers: Answers, orderId: string): Promise<Step[]> {
+  const ask = (service: ServiceName) =>
+    answers.from(service, async () => connections.admin(service).getAggregateMessages({ id: orderId }));
+  const [ofOrder, ofPayment, ...raised] = await Promise.all([
+    answers.from('orders', () => orderSteps(connections, orderId), isMissing),
+    answers.from('payments', () => paymentSteps(connections, orderId)),
+    ...SERVICES.map(ask),
   ]);
-  const steps = SERVICES.map(async (service, n) => {
-    const known = messages[n];
+  const ofServices = SERVICES.map(async (service, n): Promise<Step[]> => {
+    const types = new Map(raised[SERVICES.indexOf(OTHER[service])]?.raised.map(({ id, type }) => [id, type]));
+    const records = await answers.from(service, () => recordsOf(connections.admin(service), [...types.keys()]));
+    // Again, because a message that was recorded in the meantime may be parked.
+    const known = raised[n] && (await ask(service));
     if (!known) return [];
-    const types = new Map(known.raised.map(({ id, type }) => [id, type]));
-    const consumer = OTHER[service];
-    const records = await recordsOf(connections.admin(consumer), [...types.keys()]);
     return [
-      ...raisedSteps(service, known.raised),
-      ...recordSteps(consumer, records, types, messages[SERVICES.indexOf(consumer)]?.held ?? []),
+      ...raisedSteps(service, known),
+      ...recordSteps(service, records ?? [], types, known),
       ...heldSteps(service, known.held),
+      ...discardedSteps(service, known.discarded),
       ...jobSteps(service, known.jobs),
     ];
   });
-  return [...timelines, ...(await Promise.all(steps)).flat()].toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
+  const all = [...(ofOrder ?? []), ...(ofPayment ?? []), ...(await Promise.all(ofServices)).flat()];
+  return all.toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
 }
+
+const isMissing = (error: unknown) => isProblem(error, 'order-not-found');
 
 interface TimelineEntry {
   readonly at: string;
@@ -48,9 +60,14 @@ interface TimelineEntry {
   readonly cause: string | null;
 }
 
-async function timelineSteps({ orders, payments }: Connections, orderId: string): Promise<Step[]> {
+async function orderSteps({ orders }: Connections, orderId: string): Promise<Step[]> {
   const steps: Step[] = [];
   for await (const entry of orders.getTimeline({ orderId })) steps.push(timelineStep('orders', 'order', entry));
+  return steps;
+}
+
+async function paymentSteps({ payments }: Connections, orderId: string): Promise<Step[]> {
+  const steps: Step[] = [];
   for await (const { id: paymentRequestId } of payments.listPaymentRequests({ orderId }))
     for await (const entry of payments.getTimeline({ paymentRequestId }))
       steps.push(timelineStep('payments', 'payment', entry));
@@ -63,8 +80,8 @@ function timelineStep(service: ServiceName, place: string, { at, type, status, a
 }
 
 /** The messages that the service has raised, and when its own consumers processed them. */
-function raisedSteps(service: ServiceName, raised: MessagesOfAggregate['raised']): Step[] {
-  return raised.flatMap(({ createdAt, type, position, id, state, error, consumed }): Step[] => [
+function raisedSteps(service: ServiceName, known: MessagesOfAggregate): Step[] {
+  return known.raised.flatMap(({ createdAt, type, position, id, state, error, consumed }): Step[] => [
     {
       at: createdAt,
       service,
@@ -73,24 +90,34 @@ function raisedSteps(service: ServiceName, raised: MessagesOfAggregate['raised']
       detail: `message ${id} at position ${position}, ${state}${error === null ? '' : `: ${error}`}`,
       ...(state !== 'published' && { mark: state }),
     },
-    ...consumed.map(({ consumer, at }) => processed(service, { consumer, at, type, messageId: id })),
+    ...consumed
+      .filter(({ consumer }) => isProcessed(known, { consumer, messageId: id }))
+      .map(({ consumer, at }) => processed(service, { consumer, at, type, messageId: id })),
   ]);
 }
 
-/** When the consumers of the service processed messages of the other one. A held message has a record as well. */
+/** When the consumers of the service processed messages of the other one. */
 function recordSteps(
   service: ServiceName,
   records: readonly InboxRecord[],
   types: ReadonlyMap<string, string>,
-  held: MessagesOfAggregate['held'],
+  known: MessagesOfAggregate,
 ): Step[] {
-  const isHeld = (record: InboxRecord) =>
-    held.some(({ consumer, messageId }) => consumer === record.consumer && messageId === record.messageId);
   return records
-    .filter((record) => !isHeld(record))
+    .filter((record) => isProcessed(known, record))
     .map(({ receivedAt, consumer, messageId }) =>
       processed(service, { consumer, at: receivedAt, type: types.get(messageId) ?? 'message', messageId }),
     );
+}
+
+/** Whether a recorded message was processed. A parked, dead or discarded one has a record as well, so that another delivery is dropped. */
+function isProcessed(
+  { held, discarded }: Pick<MessagesOfAggregate, 'held' | 'discarded'>,
+  of: { readonly consumer: string; readonly messageId: string },
+): boolean {
+  return ![...held, ...discarded].some(
+    ({ consumer, messageId }) => consumer === of.consumer && messageId === of.messageId,
+  );
 }
 
 function processed(service: ServiceName, of: { consumer: string; at: string; type: string; messageId: string }): Step {
@@ -112,6 +139,16 @@ function heldSteps(service: ServiceName, held: MessagesOfAggregate['held']): Ste
       mark: diedAt === null ? 'parked' : 'dead',
     };
   });
+}
+
+function discardedSteps(service: ServiceName, discarded: MessagesOfAggregate['discarded']): Step[] {
+  return discarded.map(({ consumer, messageId, type, at, actor }) => ({
+    at,
+    service,
+    place: consumer,
+    what: `${type ?? 'unreadable message'} discarded`,
+    detail: `message ${messageId ?? '-'}, by ${actor}`,
+  }));
 }
 
 function jobSteps(service: ServiceName, jobs: MessagesOfAggregate['jobs']): Step[] {

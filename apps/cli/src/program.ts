@@ -12,9 +12,8 @@ import { addRefunds } from './commands/refunds.js';
 import { addReplay } from './commands/replay.js';
 import { addStatus } from './commands/status.js';
 import { addCompletion } from './completion.js';
-import { DONE, type Failure, failureOf } from './failures.js';
-import { plain } from './safe-text.js';
-import { type Streams } from './terminal.js';
+import { DONE, failureOf, INTERRUPTED } from './failures.js';
+import { type Streams, Terminal } from './terminal.js';
 
 const EXAMPLES = `
 Examples:
@@ -26,7 +25,7 @@ Examples:
 The caller is TWINBOX_TOKEN or TWINBOX_TOKEN_FILE; with AUTH_MODE=dev, TWINBOX_USER and TWINBOX_ROLES. The services are TWINBOX_ORDERS_URL
 and TWINBOX_PAYMENTS_URL.`;
 
-/** Runs the command line. Returns its exit code: 0 done, 1 refused or failed, 2 wrong usage. */
+/** Runs the command line. Returns its exit code: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted. */
 export async function run(
   args: readonly string[],
   streams: Streams,
@@ -39,7 +38,8 @@ export async function run(
     return cli.exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return DONE;
-    return report(failureOf(error), streams, isJson(args));
+    new Terminal(streams, isJson(args)).failure(failureOf(error));
+    return signal.aborted ? INTERRUPTED : failureOf(error).exitCode;
   }
 }
 
@@ -77,8 +77,3 @@ const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
   addRefunds,
   addCompletion,
 ];
-
-function report({ exitCode, text, problem }: Failure, { stderr }: Streams, json: boolean): number {
-  stderr.write(json ? `${JSON.stringify(problem)}\n` : `twinbox: ${plain(text)}\n`);
-  return exitCode;
-}

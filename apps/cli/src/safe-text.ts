@@ -7,9 +7,9 @@ export function plain(text: string): string {
   return text.replaceAll(/(?![\t\n])\p{Cc}|\p{Bidi_Control}/gu, escaped);
 }
 
-/** Returns a value as JSON, without the controls that JSON leaves as they are. */
-export function safeJson(value: unknown): string {
-  return JSON.stringify(value, undefined, 2).replaceAll(/(?!\n)\p{Cc}|\p{Bidi_Control}/gu, escaped);
+/** Returns a value as JSON, without the controls that JSON leaves as they are. Without an indentation, it is one line. */
+export function safeJson(value: unknown, indentation?: number): string {
+  return JSON.stringify(value, undefined, indentation).replaceAll(/(?!\n)\p{Cc}|\p{Bidi_Control}/gu, escaped);
 }
 
 const escaped = (control: string) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`;

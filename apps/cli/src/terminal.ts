@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { type Readable, type Writable } from 'node:stream';
 import { styleText } from 'node:util';
+import { type Failure, Interrupted } from './failures.js';
 import { plain, safeJson } from './safe-text.js';
 
 /** A stream that may be a terminal. */
@@ -21,6 +22,7 @@ export class Terminal {
   constructor(
     readonly streams: Streams,
     readonly json: boolean,
+    private readonly signal?: AbortSignal,
   ) {}
 
   /** The width that a table may have; undefined if its reader is not a terminal. */
@@ -42,7 +44,7 @@ export class Terminal {
   /** Prints a result: as JSON with `--json`, otherwise as a text that `render` makes of it. */
   result<T>(value: T, render: (value: T) => string): void {
     this.endProgress();
-    const text = this.json ? safeJson(value) : render(value);
+    const text = this.json ? safeJson(value, 2) : render(value);
     this.streams.stdout.write(text.endsWith('\n') || text === '' ? text : `${text}\n`);
   }
 
@@ -52,6 +54,12 @@ export class Terminal {
     this.streams.stderr.write(`${plain(text)}\n`);
   }
 
+  /** Reports a failure on the standard error: as a problem document with `--json`, otherwise as a text. */
+  failure({ text, problem }: Pick<Failure, 'text' | 'problem'>): void {
+    this.endProgress();
+    this.streams.stderr.write(this.json ? `${safeJson(problem)}\n` : `twinbox: ${plain(text)}\n`);
+  }
+
   /** Replaces the previous progress. Prints nothing if no terminal shows it. */
   progress(text: string): void {
     if (this.json || !this.streams.stderr.isTTY) return;
@@ -59,12 +67,19 @@ export class Terminal {
     this.hasProgress = true;
   }
 
-  /** Asks a question that is answered with y for yes. */
+  /** Asks a question that is answered with y for yes. @throws Interrupted after Ctrl-C */
   async confirms(question: string): Promise<boolean> {
     const prompt = createInterface({ input: this.streams.stdin, output: this.streams.stderr });
+    const interruption = new AbortController();
+    // The prompt reads Ctrl-C from the terminal as a key, so there is no signal of the process.
+    prompt.once('SIGINT', () => interruption.abort());
+    const signal = AbortSignal.any([interruption.signal, ...(this.signal ? [this.signal] : [])]);
     try {
-      const answer = await prompt.question(`${plain(question)} [y/N] `);
+      const answer = await prompt.question(`${plain(question)} [y/N] `, { signal });
       return /^y(es)?$/i.test(answer.trim());
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      throw new Interrupted();
     } finally {
       prompt.close();
     }

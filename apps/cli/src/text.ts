@@ -99,12 +99,17 @@ export function fields(terminal: Terminal, values: Readonly<Record<string, Value
     .join('\n');
 }
 
-/** Returns a content as a person reads it: JSON in lines, and anything else as it is. */
-export function formatted(content: string): string {
+/**
+ * Returns JSON in lines, and anything else as it is. So is JSON that would change, for example because of a number that JavaScript rounds or
+ * a name that occurs twice.
+ */
+export function inLines(content: string): string {
   try {
-    return plain(JSON.stringify(JSON.parse(content), undefined, 2));
+    const value: unknown = JSON.parse(content);
+    const withoutSpace = content.replaceAll(/("(?:[^"\\]|\\.)*")|\s+/gs, '$1');
+    return JSON.stringify(value) === withoutSpace ? JSON.stringify(value, undefined, 2) : content;
   } catch {
-    return plain(content);
+    return content;
   }
 }
 

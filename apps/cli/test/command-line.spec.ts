@@ -1,17 +1,21 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { createServer, type ServerResponse } from 'node:http';
+import { type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { promisify } from 'node:util';
 import { type Command } from 'commander';
 import { Cli } from '../src/cli.js';
+import { Interrupted } from '../src/failures.js';
 import { difference } from '../src/edit.js';
 import { timeOption } from '../src/lists.js';
 import { createProgram } from '../src/program.js';
 import { shellWord } from '../src/shell-word.js';
 import { Terminal } from '../src/terminal.js';
-import { cell, duration, table } from '../src/text.js';
+import { cell, duration, inLines, table } from '../src/text.js';
 import { runCommand } from './command-line.js';
 
 const OPERATOR = { TWINBOX_USER: 'ops' };
@@ -55,15 +59,22 @@ describe('a command that is not valid', () => {
       ['jobs', 'retry', `orders/${ID}`, '--queue', 'q'],
       'either one reference, or filters',
     ],
+    ['an option for many with a reference', ['jobs', 'retry', `orders/${ID}`, '--canary'], 'are for many'],
+    ['a rate with a reference', ['jobs', 'discard', `orders/${ID}`, '--rate', '1', '--reason', 'x'], 'are for many'],
+    ['not to wait with a reference', ['dead-letters', 'retry', 'orders/inbox/1', '--no-wait'], 'are for many'],
     ['a replay of everything, unless it says so', ['replay', '--service', 'orders'], 'Add a filter or --all'],
     ['a replay without a service', ['replay', '--type', 'OrderPlaced'], "'--service <service>' not specified"],
-    ['a position that is no number', ['replay', '--service', 'orders', '--from-position', 'x'], 'not a position'],
-    ['a time that is none', ['jobs', 'list', '--died-after', 'yesterday'], 'not a time'],
+    ['a position that is not a number', ['replay', '--service', 'orders', '--from-position', 'x'], 'not a position'],
+    ['an invalid time', ['jobs', 'list', '--died-after', 'yesterday'], 'not a time'],
     ['a day that does not exist', ['jobs', 'list', '--died-after', '2026-02-30'], 'not a time'],
-    ['a time of no zone', ['jobs', 'list', '--died-before', '2026-11-30T08:00:00'], 'not a time'],
-    ['a position beyond all', ['replay', '--service', 'orders', '--from-position', '9'.repeat(17)], 'not a position'],
+    ['a time without a zone', ['jobs', 'list', '--died-before', '2026-11-30T08:00:00'], 'not a time'],
+    [
+      'a position with too many digits',
+      ['replay', '--service', 'orders', '--from-position', '9'.repeat(17)],
+      'not a position',
+    ],
     ['a limit of zero', ['audit', '--limit', '0'], 'not a positive number'],
-    ['a timeout that is none', ['status', '--timeout', '-1'], 'not a number of seconds'],
+    ['an invalid timeout', ['status', '--timeout', '-1'], 'not a number of seconds'],
     ['a discard without a reason', ['jobs', 'discard', `orders/${ID}`, '--yes'], 'Say why with --reason'],
     ['an edit without a reason', ['jobs', 'edit', `orders/${ID}`], 'Say why with --reason'],
     [
@@ -106,6 +117,7 @@ describe('what destroys', () => {
     ],
     ['an operation', ['operations', 'cancel', `orders/${ID}`]],
     ['a replay', ['replay', '--service', 'orders', '--type', 'OrderPlaced']],
+    ['the record of a refund', ['refunds', 'confirm', ID]],
   ])('is refused with 2 if nobody can confirm it: %s', async (_, args) => {
     for (const further of [[], ['--json']]) {
       const { exitCode, stderr } = await runCommand([...args, ...further], { env: OPERATOR });
@@ -161,7 +173,7 @@ describe('the caller', () => {
       const { exitCode, stdout, stderr } = await runCommand(['status'], { env });
 
       expect(exitCode).toBe(1);
-      expect(stderr).toContain('has no access token');
+      expect(stderr).toContain('has no valid access token');
       expect(stdout + stderr).not.toContain('secret');
     }
   });
@@ -262,6 +274,21 @@ it('a word for a shell stands for exactly its text, and shows no control charact
   expect(words.join('')).not.toMatch(/(?! )[\p{Cc}\p{Cf}\p{Z}]/u);
 });
 
+it.each([
+  ['a number that JavaScript rounds', '{"id": 12345678901234567891}'],
+  ['a number of another notation', '{"total": 9.00}'],
+  ['a name that occurs twice', '{"a": 1, "a": 2}'],
+  ['an escaped character', String.raw`{"a": "\u00e9"}`],
+  ['no JSON', 'a\u0001b\u009B'],
+  ['a name that JavaScript moves', '{"b": 1, "2": 2}'],
+])('a content is edited as it is if it would change otherwise: %s', (_, content) => {
+  expect(inLines(content)).toBe(content);
+});
+
+it('a content is edited in lines if it does not change by that', () => {
+  expect(inLines('{"a":"b  \\"c","d" : [1,\n 2.5]}')).toBe('{\n  "a": "b  \\"c",\n  "d": [\n    1,\n    2.5\n  ]\n}');
+});
+
 it('an edit shows the lines that differ only', () => {
   expect(difference('{\n "a": 1,\n "b": 2\n}', '{\n "a": 1,\n "b": 3\n}\n')).toBe('- "b": 2\n+ "b": 3');
   expect(difference('{}', '{}\n')).toBe('');
@@ -274,6 +301,83 @@ it('a service that cannot be reached is named, with what to check', async () => 
   expect(exitCode).toBe(1);
   expect(stderr).toContain(`${NOWHERE} cannot be reached.`);
   expect(stderr).toContain('TWINBOX_ORDERS_URL');
+});
+
+describe('an answer of a service', () => {
+  let answer: (reply: ServerResponse) => unknown;
+  const server = createServer((_, reply) => answer(reply));
+  let env: Record<string, string>;
+  beforeAll(async () => {
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    env = { ...OPERATOR, TWINBOX_ORDERS_URL: url, TWINBOX_PAYMENTS_URL: url };
+  });
+  afterAll(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+
+  const problem = (status: number, code: string, detail: string) => (reply: ServerResponse) =>
+    reply
+      .writeHead(status, { 'content-type': 'application/problem+json' })
+      .end(JSON.stringify({ type: `urn:twinbox:problem:${code}`, title: 'No.', status, detail }));
+
+  it('cannot hide or forge a line with control characters', async () => {
+    answer = problem(409, 'operation-ended', 'Forged\u001B[2J\u009B2J\u202E.');
+
+    for (const args of [['status'], ['status', '--json'], ['audit'], ['jobs', 'show', `orders/${ID}`]]) {
+      const { exitCode, stdout, stderr } = await runCommand(args, { env });
+
+      expect([args, exitCode, stderr]).toEqual([args, 1, expect.stringContaining('\\u001b[2J')]);
+      expect(stdout + stderr).not.toMatch(/(?!\n)[\p{Cc}\p{Bidi_Control}]/u);
+    }
+  });
+
+  it.each([
+    ['dead-letter-not-found', 'twinbox parked list'],
+    ['not-found', 'Check TWINBOX_ORDERS_URL'],
+    ['nothing-to-pause', 'It has charge.'],
+  ])('of 404 %s is followed by what to do about it', async (code, advice) => {
+    answer = problem(404, code, 'It has charge.');
+
+    const { stderr } = await runCommand(['dead-letters', 'show', 'orders/inbox/1'], { env });
+
+    expect(stderr).toContain(advice);
+    expect(stderr).not.toMatch(code === 'not-found' ? /twinbox parked/ : /TWINBOX_ORDERS_URL/);
+  });
+
+  it('that does not come ends with 130 after Ctrl-C, in every command', async () => {
+    for (const args of [
+      ['status'],
+      ['audit', '--json'],
+      ['dead-letters', 'causes'],
+      ['order', 'trace', ID],
+      ['queues', 'resume', 'payments/charge'],
+      ['jobs', 'retry', '--service', 'payments', '--queue', 'charge'],
+    ]) {
+      const interrupted = new AbortController();
+      answer = () => interrupted.abort(new Interrupted());
+
+      const { exitCode, stdout, stderr } = await runCommand(args, { env, signal: interrupted.signal });
+
+      expect([args, exitCode, stdout]).toEqual([args, 130, '']);
+      expect(stderr).toContain('Interrupted.');
+    }
+  });
+});
+
+it('a question that is answered with Ctrl-C ends with 130, and changes nothing', async () => {
+  const env = { ...OPERATOR, TWINBOX_ORDERS_URL: NOWHERE };
+  const interrupted = new AbortController();
+  const running = (typed: string) =>
+    runCommand(['operations', 'cancel', `orders/${ID}`], { env, typed, isOpen: true, signal: interrupted.signal });
+
+  const byKey = await running('\u0003');
+  const bySignal = running('');
+  interrupted.abort(new Interrupted());
+
+  expect([byKey, await bySignal]).toMatchObject([{ exitCode: 130 }, { exitCode: 130 }]);
+  expect(byKey.stderr).toContain('Interrupted.');
 });
 
 describe('completion', () => {

@@ -13,6 +13,8 @@ export interface Circumstances {
   readonly env?: Readonly<Record<string, string>>;
   /** What is typed at a terminal; without it, there is no terminal. */
   readonly typed?: string;
+  /** Whether more could be typed. */
+  readonly isOpen?: boolean;
   /** The width of the terminal. */
   readonly columns?: number;
   readonly stdin?: string;
@@ -21,11 +23,12 @@ export interface Circumstances {
 
 /** Runs a command in this process, with streams of its own. */
 export async function runCommand(args: readonly string[], circumstances: Circumstances = {}): Promise<Ran> {
-  const { env = {}, typed, columns = 100, stdin = '', signal } = circumstances;
+  const { env = {}, typed, isOpen = false, columns = 100, stdin = '', signal } = circumstances;
   const terminal = typed === undefined ? {} : { isTTY: true, columns };
   const [stdout, stderr] = [collected(terminal), collected(terminal)];
   const input = Object.assign(new PassThrough(), terminal);
-  input.end(typed ?? stdin);
+  input.write(typed ?? stdin);
+  if (!isOpen) input.end();
   const streams = { stdin: input, stdout: stdout.stream, stderr: stderr.stream };
   const exitCode = await run(args, streams, env, signal);
   return { exitCode, stdout: stdout.text(), stderr: stderr.text() };

@@ -172,11 +172,38 @@ describe('a look', () => {
 
   it('at the status shows the service that answers, and ends with 1 because of the other', async () => {
     const env = { TWINBOX_PAYMENTS_URL: NOWHERE };
-    const { exitCode, stdout } = await as('operator', { env })('status', '--timeout', '2');
+    const { exitCode, stdout, stderr } = await as('operator', { env })('status', '--timeout', '2');
 
     expect(exitCode).toBe(1);
-    expect(stdout).toMatch(/^orders$[^]*publishing/m);
-    expect(stdout).toContain(`${NOWHERE} cannot be reached`);
+    expect(stdout).toMatch(/^orders$[^]*publishing[^]*^payments$[^]*not answered/m);
+    expect(stderr).toContain(`The answer of payments is missing. ${NOWHERE} cannot be reached`);
+  });
+
+  it('shows what one service answers, and ends with 1 because of the other', async () => {
+    const env = { TWINBOX_ORDERS_URL: NOWHERE };
+    const reference = await aDeadLetter({ type: 'OrderExpired', error: 'It is away' });
+    await json('admin', 'queues', 'pause', 'payments/charge');
+    await json('admin', 'queues', 'resume', 'payments/charge');
+    for (const [args, found] of [
+      [['dead-letters', 'list', '--type', 'OrderExpired'], 'It is away'],
+      [['dead-letters', 'causes', '--type', 'OrderExpired'], 'It is away'],
+      [['jobs', 'list'], 'items'],
+      [['incidents', 'list'], 'items'],
+      [['audit'], 'resume'],
+      [['order', 'trace', NOBODY], NOBODY],
+    ] as const) {
+      const { exitCode, stdout, stderr } = await as('operator', { env })(...args, '--timeout', '2', '--json');
+      const { errors } = JSON.parse(stdout) as { errors: unknown };
+
+      expect([args, exitCode, stdout]).toEqual([args, 1, expect.stringContaining(found)]);
+      expect(errors).toMatchObject([{ service: 'orders', type: 'urn:twinbox:cli:unreachable' }]);
+      expect(JSON.parse(stderr)).toMatchObject({ type: 'urn:twinbox:cli:unreachable' });
+    }
+
+    const text = await as('operator', { env })('dead-letters', 'list', '--type', 'OrderExpired', '--timeout', '2');
+
+    expect([text.exitCode, text.stdout]).toEqual([1, expect.stringContaining(reference)]);
+    expect(text.stderr).toContain('The answer of orders is missing.');
   });
 
   it('at dead letters lists, groups and shows them', async () => {
@@ -189,6 +216,32 @@ describe('a look', () => {
     expect(list.stdout).toContain(reference);
     expect(items).toMatchObject([{ service: 'payments', count: 1, types: ['OrderCancelled'] }]);
     expect(shown.stdout).toMatch(/It failed with code 17[^]*"orderId": "x"/);
+  });
+
+  it('lists both services as one, by time, and says if there are more', async () => {
+    for (const service of ['orders', 'payments', 'orders', 'payments']) {
+      await json('admin', 'relay', 'pause', service);
+      await json('admin', 'relay', 'resume', service);
+    }
+
+    const list = await json<{ items: { service: string; at: string }[]; hasMore: boolean }>(
+      'operator',
+      'audit',
+      '--limit',
+      '7',
+    );
+    const text = await as('operator')('audit', '--limit', '7');
+
+    const services = ['payments', 'payments', 'orders', 'orders', 'payments', 'payments', 'orders'];
+    expect(list.items.map(({ service }) => service)).toEqual(services);
+    expect(list.items.map(({ at }) => at)).toEqual(
+      list.items
+        .map(({ at }) => at)
+        .toSorted()
+        .toReversed(),
+    );
+    expect(list.hasMore).toBe(true);
+    expect(text.stderr).toContain('There are more.');
   });
 
   it('at dead jobs lists, groups and shows them', async () => {
@@ -205,10 +258,10 @@ describe('a look', () => {
 
   it('at causes prints each whole at a narrow terminal, as an option for a shell that retries those', async () => {
     const error = `It's \\ "failed":\n  twice  and ${'again and '.repeat(20)}\u009B\u202Eagain`;
-    await aDeadLetter({ type: 'OrderExpired', error });
+    await aDeadLetter({ type: 'OrderShortened', error });
     const terminal = { typed: '', columns: 80 };
 
-    const { stdout } = await as('operator', terminal)('dead-letters', 'causes', '--type', 'OrderExpired');
+    const { stdout } = await as('operator', terminal)('dead-letters', 'causes', '--type', 'OrderShortened');
     const [, option = ''] = /^  --cause (.*)$/m.exec(stdout) ?? [];
     const shell = await promisify(execFile)('bash', ['-c', `printf %s ${option}`]);
     const { items } = await json<{ items: { cause: string }[] }>(
@@ -223,11 +276,11 @@ describe('a look', () => {
       'dead-letters',
       'causes',
       '--type',
-      'OrderExpired',
+      'OrderShortened',
     );
 
     expect(causes.items).toMatchObject([{ cause: shell.stdout }]);
-    expect(items).toMatchObject([{ type: 'OrderExpired', error }]);
+    expect(items).toMatchObject([{ type: 'OrderShortened', error }]);
     expect(option).toMatch(/^\$'[\x20-\x7E…]+'$/);
   });
 
@@ -416,7 +469,7 @@ describe('a change', () => {
     const looked = await as('admin')('operations', 'cancel', `payments/${id}`, '--dry-run');
     const cancelled = await json('admin', 'operations', 'cancel', `payments/${id}`, '--yes', '--reason', 'Enough.');
 
-    expect(exitCode).toBe(1);
+    expect(exitCode).toBe(130);
     expect(stderr).toContain(`operations show --watch payments/${id}`);
     expect([looked.exitCode, looked.stderr]).toEqual([0, expect.stringContaining('Nothing was changed.')]);
     expect(cancelled).toMatchObject({ state: 'cancelled', cancelledBy: 'ann' });
@@ -474,10 +527,17 @@ describe('a change', () => {
       reference,
       '--dry-run',
     );
+    const huge = await aDeadLetter({ value: '{"orderId":"x","n":12345678901234567891}' });
+    const exact = await as('admin', { typed: '', env })('dead-letters', 'edit', huge, '--dry-run');
     const nobody = await as('admin', { env })('dead-letters', 'edit', reference, '--dry-run');
 
-    expect(edited.stdout).toBe('-  "orderId": "x"\n+  "orderId": "z"\nNothing was changed.\n');
+    expect(edited.stdout).toBe(
+      '-  "orderId": "x"\n+  "orderId": "z"\nNothing was changed. The service has not checked this content yet.\n',
+    );
     expect([edited.exitCode, failed.exitCode, nobody.exitCode]).toEqual([0, 1, 2]);
+    expect(exact.stdout).toContain(
+      '-{"orderId":"x","n":12345678901234567891}\n+{"orderId":"z","n":12345678901234567891}\n',
+    );
     expect(failed.stderr).toContain('The editor ended with 1');
   });
 });
@@ -487,6 +547,7 @@ describe('a trace of an order', () => {
     readonly service: string;
     readonly place: string;
     readonly what: string;
+    readonly detail: string;
     readonly mark?: string;
   }
 
@@ -518,6 +579,47 @@ describe('a trace of an order', () => {
     expect(stdout).toMatch(/\+\d+ ms/);
   });
 
+  it('has no message as processed that is parked, dead or discarded', async () => {
+    const order = await anOrder();
+    const notifications = topics.env('order-service')['NOTIFICATIONS_GROUP']!;
+    const trace = async () => (await json<{ steps: Step[] }>('operator', 'order', 'trace', order)).steps;
+    const whatOf = (steps: Step[], place: string) =>
+      steps
+        .filter((step) => step.place === place && step.what.startsWith('OrderPlaced'))
+        .map(({ what, mark }) => ({ what, mark }));
+    await until('payment-service has processed it', async () => whatOf(await trace(), consumer()).length > 0);
+    // As if the attempts of both had failed: parking a message records it as well.
+    await database.sql(
+      `insert into orders.inbox (consumer, message_id, source) select $1, message_id, source from payments.inbox i
+        where i.message_id in (select id::text from orders.outbox where aggregateid = $2 and type = 'OrderPlaced')`,
+      [notifications, order],
+    );
+    const recorded = await trace();
+    for (const [schema, group] of [
+      ['orders', notifications],
+      ['payments', consumer()],
+    ] as const)
+      await database.sql(
+        `insert into ${schema}.inbox_parked (consumer, topic, partition, "offset", recorded_at, source, message_id, type, key, headers, value,
+           holds_key, attempts, error, dead_at)
+         select $1, $2, 0, $3, now(), '/orders', id::text, type, convert_to(aggregateid, 'UTF8'), '{}', '{}', true, 5, 'never', now()
+           from orders.outbox where aggregateid = $4 and type = 'OrderPlaced'`,
+        [group, topics.orderEvents, lastOffset++, order],
+      );
+
+    const dead = await trace();
+    const references = dead.flatMap(({ detail }) => /dead letter (\S+)/.exec(detail)?.[1] ?? []);
+    for (const reference of references)
+      await json('admin', 'dead-letters', 'discard', reference, '--yes', '--reason', 'A test.');
+    const discarded = await trace();
+
+    for (const place of [consumer(), notifications]) {
+      expect(whatOf(recorded, place)).toEqual([{ what: 'OrderPlaced processed' }]);
+      expect(whatOf(dead, place)).toEqual([{ what: 'OrderPlaced', mark: 'dead' }]);
+      expect(whatOf(discarded, place)).toEqual([{ what: 'OrderPlaced discarded' }]);
+    }
+  });
+
   it('marks a message that is not published yet', async () => {
     await json('admin', 'relay', 'pause', 'orders');
     const { stdout } = await until('the message stays in the outbox', async () => {
@@ -530,16 +632,18 @@ describe('a trace of an order', () => {
   });
 });
 
-it('a service that does not answer in time is reported as such', async () => {
-  const { exitCode, stderr } = await as('operator', { env: { TWINBOX_ORDERS_URL: NOWHERE } })(
-    'audit',
-    '--json',
-    '--timeout',
-    '1',
-  );
+it('services that do not answer are reported as one problem document, with each of them', async () => {
+  const env = { TWINBOX_ORDERS_URL: NOWHERE, TWINBOX_PAYMENTS_URL: 'http://127.0.0.1:10' };
+  const { exitCode, stdout, stderr } = await as('operator', { env })('audit', '--json', '--timeout', '1');
 
-  expect(exitCode).toBe(1);
-  expect(JSON.parse(stderr)).toMatchObject({ type: 'urn:twinbox:cli:unreachable' });
+  expect([exitCode, stdout]).toEqual([1, '']);
+  expect(JSON.parse(stderr)).toMatchObject({
+    type: 'urn:twinbox:cli:failed',
+    errors: [
+      { service: 'orders', type: 'urn:twinbox:cli:unreachable' },
+      { service: 'payments', type: 'urn:twinbox:cli:unreachable' },
+    ],
+  });
 });
 
 it('the program prints nothing but JSON with --json', async () => {

@@ -1,4 +1,4 @@
-import { type ListAuditEntriesInput } from '@twinbox/client/admin';
+import { type AdminClient, type ListAuditEntriesInput } from '@twinbox/client/admin';
 import { type Command, Option } from 'commander';
 import { type Cli, type Session } from '../cli.js';
 import { type ListOptions, printList, serviceOption, withListOptions } from '../lists.js';
@@ -19,9 +19,10 @@ export function addAudit(program: Command, cli: Cli): void {
 
 type AuditOptions = ListOptions & Omit<ListAuditEntriesInput, 'limit' | 'cursor'>;
 
-async function audit(session: Session, { service, limit, ...filter }: AuditOptions): Promise<void> {
-  const list = { ...(service && { service }), limit };
-  await printList(session, list, (admin, limit) => admin.listAuditEntries({ ...filter, limit }), [
+async function audit(session: Session, { service, limit, ...filter }: AuditOptions): Promise<boolean> {
+  const options = { ...(service && { service }), limit };
+  const list = (admin: AdminClient, limit: number) => admin.listAuditEntries({ ...filter, limit });
+  return printList(session, options, { by: ({ at }) => at, from: 'newest' }, list, [
     { title: 'SERVICE', value: ({ service }) => service },
     { title: 'AT', value: ({ at }) => time(at) },
     { title: 'ACTOR', value: ({ actor }) => actor },

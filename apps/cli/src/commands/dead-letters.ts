@@ -1,13 +1,12 @@
 import { type Command, Option } from 'commander';
-import { type WholeInboxLetter, type WholeOutboxLetter } from '@twinbox/client/admin';
-import { type AdminClient } from '@twinbox/client/admin';
+import { type AdminClient, type WholeInboxLetter, type WholeOutboxLetter } from '@twinbox/client/admin';
 import { type DeadLetter } from '../dead-letter.js';
 import { type Cli } from '../cli.js';
 import { addDeadItems } from '../dead-items/commands.js';
 import { type DeadItems } from '../dead-items/dead-items.js';
 import { boxesOf, deathFilters, messageFilters } from '../filters.js';
 import { letterOf } from '../reference.js';
-import { formatted, time } from '../text.js';
+import { time } from '../text.js';
 
 export function addDeadLetters(program: Command, cli: Cli): void {
   addDeadItems(program, cli, DEAD_LETTERS);
@@ -55,7 +54,8 @@ const DEAD_LETTERS: DeadItems<DeadLetter, WholeInboxLetter | WholeOutboxLetter, 
     discard: (id, reason) => admin.discardDeadLetter({ ...id, reason }),
     edit: (id, payload, reason) => admin.editDeadLetter({ ...id, payload, reason }),
   }),
-  contentOf: ({ payload }) => formatted(payload ?? ''),
+  diedAt: ({ diedAt }) => diedAt,
+  contentOf: ({ payload }) => payload ?? '',
   describe: (letter) => ({
     ...letter,
     diedAt: time(letter.diedAt),

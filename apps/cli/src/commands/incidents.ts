@@ -1,10 +1,14 @@
 import { Argument, type Command } from 'commander';
+import { answersOf } from '../answers.js';
 import { type Cli, dryRun, type Session } from '../cli.js';
 import { type ServiceName } from '../connection.js';
 import { CommandFailed } from '../failures.js';
 import { serviceOption } from '../lists.js';
 import { referenceOf, servicesOf } from '../reference.js';
 import { table, time } from '../text.js';
+
+/** The most incidents that the API lists. */
+const MOST = 100;
 
 interface Options {
   readonly service?: ServiceName;
@@ -27,13 +31,16 @@ export function addIncidents(program: Command, cli: Cli): void {
     .action(cli.action(acknowledge));
 }
 
-async function list({ terminal, connections }: Session, options: Options): Promise<void> {
-  const lists = servicesOf(options.service).map(async (service) => {
-    const { items } = await connections.admin(service).listIncidents();
-    return items.map((incident) => ({ service, ...incident }));
+async function list(session: Session, options: Options): Promise<boolean> {
+  const { terminal } = session;
+  const { answers, found } = await answersOf(session, servicesOf(options.service), async (admin, service) => {
+    const { items } = await admin.listIncidents();
+    return { items: items.map((incident) => ({ service, ...incident })), isFull: items.length >= MOST };
   });
-  const items = (await Promise.all(lists)).flat();
-  terminal.result({ items }, () =>
+  const all = found.flatMap(({ items }) => items);
+  const items = all.toSorted((a, b) => Date.parse(a.firstAt) - Date.parse(b.firstAt));
+  const hasMore = found.some(({ isFull }) => isFull);
+  const isComplete = answers.print({ items, hasMore }, () =>
     table(terminal, items, [
       { title: 'INCIDENT', value: ({ service, id }) => `${service}/${id}` },
       { title: 'FIRST', value: ({ firstAt }) => time(firstAt) },
@@ -44,6 +51,11 @@ async function list({ terminal, connections }: Session, options: Options): Promi
       { title: 'PROBLEM', value: ({ problem }) => problem, isElastic: true },
     ]),
   );
+  if (hasMore && !terminal.json)
+    terminal.note(
+      `Each service lists the oldest ${MOST} only, so there may be more. Acknowledge these to see the others.`,
+    );
+  return isComplete;
 }
 
 type AcknowledgeOptions = Options & { readonly reason: string; readonly dryRun?: boolean };

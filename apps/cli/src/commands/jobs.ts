@@ -1,6 +1,5 @@
 import { type Command, Option } from 'commander';
-import { type DeadJob, type WholeDeadJob } from '@twinbox/client/admin';
-import { type AdminClient } from '@twinbox/client/admin';
+import { type AdminClient, type DeadJob, type WholeDeadJob } from '@twinbox/client/admin';
 import { type Cli } from '../cli.js';
 import { addDeadItems } from '../dead-items/commands.js';
 import { type DeadItems } from '../dead-items/dead-items.js';
@@ -41,7 +40,8 @@ const DEAD_JOBS: DeadItems<DeadJob, WholeDeadJob, string> = {
     discard: (id, reason) => admin.discardDeadJob({ id, reason }),
     edit: (id, content, reason) => admin.editDeadJob({ id, data: content, reason }),
   }),
-  contentOf: ({ data }) => JSON.stringify(data, undefined, 2),
+  diedAt: ({ diedAt }) => diedAt,
+  contentOf: ({ data }) => JSON.stringify(data),
   describe: (job) => ({
     ...job,
     createdAt: time(job.createdAt),

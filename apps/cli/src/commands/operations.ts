@@ -1,3 +1,4 @@
+import { type AdminClient } from '@twinbox/client/admin';
 import { Argument, type Command, Option } from 'commander';
 import { type Cli, confirmed, dryRun, reason, type Session } from '../cli.js';
 import { type ServiceName } from '../connection.js';
@@ -38,8 +39,9 @@ export function addOperations(program: Command, cli: Cli): void {
 async function list(
   session: Session,
   { state, ...options }: ListOptions & { readonly state?: (typeof STATES)[number] },
-): Promise<void> {
-  await printList(session, options, (admin, limit) => admin.listOperations({ ...(state && { state }), limit }), [
+): Promise<boolean> {
+  const list = (admin: AdminClient, limit: number) => admin.listOperations({ ...(state && { state }), limit });
+  return printList(session, options, { by: ({ createdAt }) => createdAt, from: 'newest' }, list, [
     { title: 'OPERATION', value: ({ service, id }) => `${service}/${id}` },
     { title: 'CREATED', value: ({ createdAt }) => time(createdAt) },
     { title: 'KIND', value: ({ kind }) => kind },

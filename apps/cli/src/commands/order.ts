@@ -1,6 +1,7 @@
 import { Argument, type Command } from 'commander';
+import { Answers } from '../answers.js';
 import { type Cli, count, type Session } from '../cli.js';
-import { firstOf } from '../lists.js';
+import { printFirst } from '../lists.js';
 import { type Step, traceOrder } from '../order-trace.js';
 import { type Terminal } from '../terminal.js';
 import { counted, duration, Styled, table, time } from '../text.js';
@@ -19,23 +20,22 @@ export function addOrder(program: Command, cli: Cli): void {
     .action(cli.action(trace));
 }
 
-async function late({ terminal, connections }: Session, { limit }: { readonly limit: number }): Promise<void> {
-  const items = await firstOf(connections.orders.getOrders({ late: true, sort: 'created' }), limit);
-  terminal.result({ items }, () =>
-    table(terminal, items, [
-      { title: 'ORDER', value: ({ id }) => id },
-      { title: 'STATUS', value: ({ status }) => status },
-      { title: 'CREATED', value: ({ createdAt }) => time(createdAt) },
-      { title: 'CUSTOMER', value: ({ customerId }) => customerId, isElastic: true },
-    ]),
-  );
+async function late(session: Session, { limit }: { readonly limit: number }): Promise<void> {
+  await printFirst(session, session.connections.orders.getOrders({ late: true, sort: 'created' }), limit, [
+    { title: 'ORDER', value: ({ id }) => id },
+    { title: 'STATUS', value: ({ status }) => status },
+    { title: 'CREATED', value: ({ createdAt }) => time(createdAt) },
+    { title: 'CUSTOMER', value: ({ customerId }) => customerId, isElastic: true },
+  ]);
 }
 
-async function trace({ terminal, connections }: Session, _options: object, orderId: string): Promise<void> {
-  const steps = await traceOrder(connections, orderId);
-  terminal.result(
+async function trace({ terminal, connections }: Session, _options: object, orderId: string): Promise<boolean> {
+  const answers = new Answers(terminal);
+  const steps = await traceOrder(connections, answers, orderId);
+  const { areComplete } = answers;
+  return answers.print(
     { orderId, steps },
-    () => `${table(terminal, withDelays(steps), columns(terminal))}\n\n${summary(terminal, steps)}`,
+    () => `${table(terminal, withDelays(steps), columns(terminal))}\n\n${summary(terminal, steps, areComplete)}`,
   );
 }
 
@@ -67,8 +67,9 @@ const columns = (terminal: Terminal) => [
 
 const COLORS = { unpublished: 'yellow', parked: 'yellow', dead: 'red' } as const;
 
-function summary(terminal: Terminal, steps: readonly Step[]): string {
+function summary(terminal: Terminal, steps: readonly Step[], areComplete: boolean): string {
   const marked = steps.filter(({ mark }) => mark !== undefined);
+  if (marked.length === 0 && !areComplete) return terminal.styled('yellow', 'Steps are missing here.');
   return marked.length === 0
     ? terminal.styled('green', 'Nothing is parked, dead or unpublished.')
     : terminal.styled('red', `${counted(marked.length, 'step')} of these need attention.`);

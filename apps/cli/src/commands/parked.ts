@@ -1,13 +1,12 @@
-import { type ListDeadLettersInput } from '@twinbox/client/admin';
+import { type AdminClient, type ListDeadLettersInput, type ParkedMessage } from '@twinbox/client/admin';
 import { Argument, type Command } from 'commander';
-import { type AdminClient, type ParkedMessage } from '@twinbox/client/admin';
 import { type Cli, type Session } from '../cli.js';
 import { type ServiceName } from '../connection.js';
 import { details } from '../details.js';
 import { boxesOf, messageFilters } from '../filters.js';
 import { type ListOptions, printList, serviceOption, withListOptions } from '../lists.js';
 import { letterOf } from '../reference.js';
-import { formatted, time } from '../text.js';
+import { time } from '../text.js';
 
 export function addParked(program: Command, cli: Cli): void {
   const group = program
@@ -31,11 +30,11 @@ type ParkedOptions = ListOptions &
     readonly box?: 'inbox' | 'outbox';
   };
 
-async function listParked(session: Session, { service, limit, ...filter }: ParkedOptions): Promise<void> {
+async function listParked(session: Session, { service, limit, ...filter }: ParkedOptions): Promise<boolean> {
   const options = { ...(service && { service }), limit };
   const list = (admin: AdminClient, limit: number) =>
     boxesOf(filter).map((box) => admin.listParkedMessages({ ...filter, box, limit }));
-  await printList(session, options, list, [
+  return printList(session, options, { by: ({ since }) => since, from: 'oldest' }, list, [
     { title: 'MESSAGE', value: ({ service, box, id }) => `${service}/${box}/${id}` },
     { title: 'SINCE', value: ({ since }) => time(since) },
     { title: 'TYPE', value: ({ type }) => type },
@@ -57,5 +56,5 @@ async function show({ terminal, connections }: Session, options: { readonly serv
   const message = await connections.admin(service).getParkedMessage({ box, id });
   const { payload, history, ...rest } = message;
   const shown = { ...rest, since: time(rest.since), waitsFor: whatItWaitsFor(message), nextAttemptAt: undefined };
-  terminal.result({ service, ...message }, () => details(terminal, shown, history, formatted(payload ?? '')));
+  terminal.result({ service, ...message }, () => details(terminal, shown, history, payload ?? ''));
 }

@@ -5,9 +5,9 @@ import {
   type QueueOverview,
   type RelayOverview,
 } from '@twinbox/client/admin';
+import { Answers } from '../answers.js';
 import { type Cli, type Session } from '../cli.js';
 import { type ServiceName } from '../connection.js';
-import { failureOf } from '../failures.js';
 import { serviceOption } from '../lists.js';
 import { servicesOf } from '../reference.js';
 import { type Terminal } from '../terminal.js';
@@ -28,27 +28,25 @@ interface StatusOptions {
 }
 
 /** Shows the services that answer. Fails if one does not, or with `--check` if one has something that is failing. */
-async function status({ terminal, connections }: Session, { service, check = false }: StatusOptions) {
-  const answers = await Promise.all(
-    servicesOf(service).map(async (service) => {
-      try {
-        return { service, overview: await connections.admin(service).getMessagingOverview() };
-      } catch (error) {
-        return { service, failure: failureOf(error) };
-      }
-    }),
+async function status({ terminal, connections }: Session, { service, check = false }: StatusOptions): Promise<boolean> {
+  const answers = new Answers(terminal);
+  const services = await Promise.all(
+    servicesOf(service).map(async (service) => ({
+      service,
+      overview: await answers.from(service, async () => connections.admin(service).getMessagingOverview()),
+    })),
   );
-  const shown = answers.map(({ service, overview, failure }) => ({ service, ...overview, error: failure?.problem }));
-  terminal.result({ services: shown }, () =>
-    answers
-      .map(({ service, overview, failure }) => {
-        const text = overview ? overviewText(terminal, overview) : terminal.styled('red', failure?.text ?? '');
+  const shown = services.map(({ service, overview }) => ({ service, ...overview }));
+  const isComplete = answers.print({ services: shown }, () =>
+    services
+      .map(({ service, overview }) => {
+        const text = overview ? overviewText(terminal, overview) : terminal.styled('red', 'It has not answered.');
         return `${terminal.styled('bold', service)}\n${text.replaceAll(/^(?=.)/gm, '  ')}`;
       })
       .join('\n\n'),
   );
-  const isFailing = answers.some(({ overview }) => overview?.problems.some(({ severity }) => severity === 'failing'));
-  return answers.every(({ failure }) => failure === undefined) && !(check && isFailing);
+  const isFailing = services.some(({ overview }) => overview?.problems.some(({ severity }) => severity === 'failing'));
+  return isComplete && !(check && isFailing);
 }
 
 const COLORS = { failing: 'red', attention: 'yellow', paused: 'yellow' } as const;

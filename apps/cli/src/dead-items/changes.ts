@@ -3,7 +3,7 @@ import { confirmed, type Session } from '../cli.js';
 import { difference, edited, type EditOptions } from '../edit.js';
 import { UsageError } from '../failures.js';
 import { plain } from '../safe-text.js';
-import { fields } from '../text.js';
+import { fields, inLines } from '../text.js';
 import { type DeadItems, filterOf, type OneOptions, type WithHistory } from './dead-items.js';
 
 export type Change = 'retry' | 'discard';
@@ -21,6 +21,10 @@ export async function change<Item, Whole extends WithHistory, Id>(
   if (text === undefined) return changeMany(items, session, options, action);
   if (options.all || Object.keys(filterOf(items.filters(), options)).length > 0)
     throw new UsageError('Give either one reference, or filters.');
+  if (options.canary || options.rate !== undefined || !options.wait)
+    throw new UsageError(
+      '--canary, --rate and --no-wait are for many. Give filters instead of a reference, or leave them out.',
+    );
 
   const { terminal, connections } = session;
   const { noun, idOf, calls, describe } = items;
@@ -81,11 +85,11 @@ export async function edit<Item, Whole extends WithHistory, Id>(
   const { find, edit } = calls(connections.admin(service));
   const before = contentOf(await find(id));
   const after = await edited(session, before, options);
-  const changes = difference(before, after);
+  const changes = difference(inLines(before), inLines(after));
   const show = (result: object, outcome: string) =>
     terminal.result({ service, ...result, changes }, () => `${plain(changes)}\n${outcome}`.trimStart());
   if (changes === '') return show({}, 'The content is the same, so nothing was changed.');
-  if (options.dryRun) return show({}, 'Nothing was changed.');
+  if (options.dryRun) return show({}, 'Nothing was changed. The service has not checked this content yet.');
   show(await edit(id, after, reason), `The ${noun} is changed, and retried now.`);
 }
 

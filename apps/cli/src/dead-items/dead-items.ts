@@ -1,6 +1,10 @@
 import { type Option } from 'commander';
-import { type CauseGroup, type CreateOperationInput, type FailedAttempt } from '@twinbox/client/admin';
-import { type AdminClient } from '@twinbox/client/admin';
+import {
+  type AdminClient,
+  type CauseGroup,
+  type CreateOperationInput,
+  type FailedAttempt,
+} from '@twinbox/client/admin';
 import { type ServiceName } from '../connection.js';
 import { type ListOf } from '../lists.js';
 import { type Column, type Value } from '../text.js';
@@ -56,7 +60,8 @@ export interface DeadItems<Item, Whole extends WithHistory, Id> {
   readonly bulkFilters: (filter: Filters & { readonly all?: boolean }) => readonly CreateOperationInput['filter'][];
   readonly idOf: (text: string, service: ServiceName | undefined) => { readonly service: ServiceName; readonly id: Id };
   readonly calls: (admin: AdminClient) => DeadItemCalls<Item, Whole, Id>;
-  /** The content of one that an operator may edit. */
+  readonly diedAt: (item: Item) => string;
+  /** The content of one that an operator may edit, exactly. */
   readonly contentOf: (whole: Whole) => string;
   /** Everything else that is known about it. */
   readonly describe: (whole: Whole) => Readonly<Record<string, Value>>;

@@ -1,4 +1,5 @@
 import { type AdminClient, type CauseGroup } from '@twinbox/client/admin';
+import { answersOf } from '../answers.js';
 import { type Session } from '../cli.js';
 import { type ServiceName } from '../connection.js';
 import { details } from '../details.js';
@@ -13,30 +14,31 @@ export async function list<Item, Whole extends WithHistory, Id>(
   items: DeadItems<Item, Whole, Id>,
   session: Session,
   options: ListOptions,
-): Promise<void> {
+): Promise<boolean> {
   const query = filterOf(items.filters(), options);
   const lists = (admin: AdminClient, limit: number) => items.calls(admin).list({ ...query, limit });
-  await printList(session, options, lists, items.columns);
+  return printList(session, options, { by: items.diedAt, from: 'newest' }, lists, items.columns);
 }
 
 export async function causes<Item, Whole extends WithHistory, Id>(
   items: DeadItems<Item, Whole, Id>,
-  { terminal, connections }: Session,
+  session: Session,
   options: OneOptions,
-): Promise<void> {
+): Promise<boolean> {
+  const { terminal } = session;
   const query = filterOf(items.filters(), options);
-  const groups = servicesOf(options.service).map(async (service) => {
-    const { items: causes, complete } = await items.calls(connections.admin(service)).causes(query);
+  const { answers, found } = await answersOf(session, servicesOf(options.service), async (admin, service) => {
+    const { items: causes, complete } = await items.calls(admin).causes(query);
     return { causes: causes.map((cause) => ({ service, ...cause })), complete };
   });
-  const answers = await Promise.all(groups);
-  const found = answers.flatMap(({ causes }) => causes);
-  const complete = answers.every((answer) => answer.complete);
-  terminal.result({ items: found, complete }, () => causesText(terminal, found));
+  const causes = found.flatMap(({ causes }) => causes);
+  const complete = found.every((answer) => answer.complete);
+  const areAll = answers.print({ items: causes, complete }, () => causesText(terminal, causes));
   if (!complete && !terminal.json)
     terminal.note(
       `These are not all causes, because only the newest ${items.noun}s are counted. A filter, such as --died-before, shows others.`,
     );
+  return areAll;
 }
 
 /** Returns a table with each cause below its row, as an option that can be copied: nothing of it is shortened. */
