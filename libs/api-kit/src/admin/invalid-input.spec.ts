@@ -20,10 +20,12 @@ it('an operation that the library refuses is a problem with its reason', async (
 it('a cursor that the library refuses is a problem', async () => {
   const read = () => Promise.reject(new InvalidInputError('"17" is not a valid cursor'));
 
-  await expect(readPage({ cursor }, {}, read)).rejects.toMatchObject({ problem: { code: 'validation', status: 400 } });
+  await expect(readPage({ cursor, limit: 50 }, {}, read)).rejects.toMatchObject({
+    problem: { code: 'validation', status: 400 },
+  });
 });
 
 it.each(BUGS)('%s in an operation or a list is not blamed on the caller', async (bug) => {
   await expect(operationOrProblem(Promise.reject(bug))).rejects.toBe(bug);
-  await expect(readPage({ cursor }, {}, () => Promise.reject(bug))).rejects.toBe(bug);
+  await expect(readPage({ cursor, limit: 50 }, {}, () => Promise.reject(bug))).rejects.toBe(bug);
 });

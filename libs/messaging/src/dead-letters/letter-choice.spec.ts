@@ -14,22 +14,22 @@ describe('a filter', () => {
     expect(() => checkFilter(filter)).not.toThrow();
   });
 
-  it.each<[string, LetterChoice, ErrorConstructor]>([
-    ['box must be outbox or inbox, not mailbox', { box: 'mailbox' as LetterBox }, RangeError],
-    ['Outbox letters have no consumer', { box: 'outbox', consumer: 'billing' }, InvalidInputError],
-    ['Inbox letters have no aggregateType', { box: 'inbox', aggregateType: 'order' }, InvalidInputError],
-    ['"1 or true" is not a valid id', { box: 'inbox', ids: ['1', '1 or true'] }, RangeError],
-    ['not a valid date', { box: 'inbox', diedAfter: new Date(NaN) }, RangeError],
-    ['not a valid date', { box: 'inbox', diedBefore: new Date('+010000-01-01T00:00:00Z') }, RangeError],
-    ['zero byte', { box: 'inbox', consumer: 'a\0' }, RangeError],
-    ['zero byte', { box: 'outbox', aggregateType: 'a\0' }, RangeError],
-    ['zero byte', { box: 'outbox', key: '\0' }, RangeError],
-    ['zero byte', { box: 'outbox', type: 'a\0b' }, RangeError],
-    ['zero byte', { box: 'outbox', topic: 'a\0b' }, RangeError],
-    ['zero byte', { box: 'inbox', cause: 'a\0b' }, RangeError],
-    ['half of a surrogate pair', { box: 'inbox', key: 'a\uD800' }, RangeError],
-  ])('is rejected with "%s": %j', (message, filter, type) => {
-    expect(() => checkFilter(filter)).toThrow(type);
+  it.each<[string, LetterChoice]>([
+    ['box must be outbox or inbox, not mailbox', { box: 'mailbox' as LetterBox }],
+    ['Outbox letters have no consumer', { box: 'outbox', consumer: 'billing' }],
+    ['Inbox letters have no aggregateType', { box: 'inbox', aggregateType: 'order' }],
+    ['"1 or true" is not a valid id', { box: 'inbox', ids: ['1', '1 or true'] }],
+    ['not a valid date', { box: 'inbox', diedAfter: new Date(NaN) }],
+    ['not a valid date', { box: 'inbox', diedBefore: new Date('+010000-01-01T00:00:00Z') }],
+    ['zero byte', { box: 'inbox', consumer: 'a\0' }],
+    ['zero byte', { box: 'outbox', aggregateType: 'a\0' }],
+    ['zero byte', { box: 'outbox', key: '\0' }],
+    ['zero byte', { box: 'outbox', type: 'a\0b' }],
+    ['zero byte', { box: 'outbox', topic: 'a\0b' }],
+    ['zero byte', { box: 'inbox', cause: 'a\0b' }],
+    ['half of a surrogate pair', { box: 'inbox', key: 'a\uD800' }],
+  ])('is rejected with "%s": %j', (message, filter) => {
+    expect(() => checkFilter(filter)).toThrow(InvalidInputError);
     expect(() => checkFilter(filter)).toThrow(message);
   });
 });
