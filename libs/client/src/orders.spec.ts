@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo } from 'node:net';
+import { createAdminClient } from './admin.js';
 import { createOrdersClient, isProblem, TwinboxConnectionError, TwinboxProblem } from './orders.js';
 
 // A proxy between a caller and the service, which answers by itself.
@@ -31,8 +32,8 @@ afterAll(() => {
   server.closeAllConnections();
 });
 
-const client = (options = {}) =>
-  createOrdersClient({ baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, ...options });
+const baseUrl = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+const client = (options = {}) => createOrdersClient({ baseUrl: baseUrl(), ...options });
 const html = (status: number) => (response: ServerResponse) =>
   void response.writeHead(status, { 'content-type': 'text/html' }).end('<h1>Not now</h1>');
 const problem =
@@ -133,6 +134,16 @@ it.each([
   const { retryAfterMs } = outcome.ok ? {} : outcome.problem;
   expect(retryAfterMs === undefined).toBe(expected === undefined);
   expect(Math.abs((retryAfterMs ?? 0) - (expected ?? 0))).toBeLessThan(5000);
+});
+
+it('repeats what resumes processing, because resuming twice changes nothing', async () => {
+  answers = [html(503), json({ ended: null })];
+  const admin = createAdminClient({ baseUrl: baseUrl() });
+
+  const resumed = await admin.resumeProcessing({ kind: 'relay', name: 'relay', reason: 'It is over.' });
+
+  expect(resumed).toEqual({ ended: null });
+  expect(requests.map(({ method }) => method)).toEqual(['DELETE', 'DELETE']);
 });
 
 it('does not repeat a request that failed in the service, or that is not idempotent', async () => {
