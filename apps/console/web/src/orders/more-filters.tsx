@@ -28,7 +28,12 @@ export function MoreFilters({ search, onChange }: MoreFiltersProps) {
     >
       <TextInput name="customerId" label="Customer" defaultValue={others.customerId} />
       <TextInput name="productId" label="Product id" defaultValue={others.productId} />
-      <TextInput name="totalMin" label="Total from, in minor units" inputMode="numeric" defaultValue={others.totalMin} />
+      <TextInput
+        name="totalMin"
+        label="Total from, in minor units"
+        inputMode="numeric"
+        defaultValue={others.totalMin}
+      />
       <TextInput name="totalMax" label="Total to, in minor units" inputMode="numeric" defaultValue={others.totalMax} />
       <TextInput
         name="createdFrom"

@@ -27,8 +27,18 @@ export function MoreFilters({ search, onChange }: MoreFiltersProps) {
     >
       <TextInput name="customerId" label="Customer" defaultValue={others.customerId} />
       <TextInput name="orderId" label="Order id" defaultValue={others.orderId} />
-      <TextInput name="amountMin" label="Amount from, in minor units" inputMode="numeric" defaultValue={others.amountMin} />
-      <TextInput name="amountMax" label="Amount to, in minor units" inputMode="numeric" defaultValue={others.amountMax} />
+      <TextInput
+        name="amountMin"
+        label="Amount from, in minor units"
+        inputMode="numeric"
+        defaultValue={others.amountMin}
+      />
+      <TextInput
+        name="amountMax"
+        label="Amount to, in minor units"
+        inputMode="numeric"
+        defaultValue={others.amountMax}
+      />
       <TextInput
         name="createdFrom"
         label="Requested from"

@@ -1,7 +1,7 @@
 import { type MessagesOfAggregate } from '@twinbox/client/admin';
 import { type Account, storyOf } from './story.js';
 
-const none: MessagesOfAggregate = { raised: [], held: [], jobs: [] };
+const none: MessagesOfAggregate = { raised: [], held: [], discarded: [], jobs: [] };
 
 function at(second: number): string {
   return `2026-12-01T10:00:${String(second).padStart(2, '0')}.000Z`;
@@ -71,4 +71,22 @@ it('shows where a message is stuck, and why', () => {
 
   expect(messages).toMatchObject([{ state: 'dead', error: 'the handler failed', target: 'stuck m1' }]);
   expect(nodes.at(-1)).toMatchObject({ lane: 'payments', at: at(9), isStuck: true, detail: 'the handler failed' });
+});
+
+it('shows who discarded a message, although the inbox has recorded it', () => {
+  const discarded = { consumer: 'payment-service', messageId: 'm1', type: 'OrderPlaced', at: at(9), actor: 'olga' };
+  const records = [
+    { consumer: 'payment-service', messageId: 'm1', receivedAt: at(3) },
+  ];
+  const payments: Account = { lane: 'payments', steps: [], messages: { ...none, discarded: [discarded] }, records };
+
+  const { nodes, messages } = storyOf(placed(), payments);
+
+  expect(messages).toMatchObject([{ state: 'discarded', target: 'stuck m1' }]);
+  expect(nodes.at(-1)).toMatchObject({
+    type: 'OrderPlaced was discarded',
+    at: at(9),
+    isStuck: false,
+    detail: 'by olga',
+  });
 });

@@ -16,7 +16,7 @@ export interface StoryNode {
   readonly isStuck: boolean;
 }
 
-export type MessageState = 'received' | 'published' | 'unpublished' | 'parked' | 'dead';
+export type MessageState = 'received' | 'published' | 'unpublished' | 'parked' | 'dead' | 'discarded';
 
 /** A message from one service to the other. */
 export interface StoryMessage {
@@ -93,6 +93,11 @@ function messageOf(sender: Account, receiver: Account, raised: Raised): StoryMes
   }
   const held = receiver.messages.held.find(({ messageId }) => messageId === id);
   if (held) return { ...common, ...heldAt(held), target: stuckKey(id) };
+  const discarded = receiver.messages.discarded.find(({ messageId }) => messageId === id);
+  if (discarded) {
+    const { at, actor } = discarded;
+    return { ...common, state: 'discarded', receivedAt: at, error: `by ${actor}`, target: stuckKey(id) };
+  }
   if (record) return { ...common, state: 'received', receivedAt: record.receivedAt };
   if (state === 'published') return { ...common, state };
   return { ...common, state, ...(error !== null && { error }), ...(diedAt !== null && { receivedAt: diedAt }) };
@@ -116,14 +121,19 @@ function sourceIn({ steps }: Account, { id, createdAt }: Raised): StoredStep | u
   return nearest?.step;
 }
 
-/** A message that is stuck has no step at its receiver, so it gets a node of its own. */
+const AT_RECEIVER: Readonly<Partial<Record<MessageState, string>>> = {
+  parked: 'is parked',
+  dead: 'failed for good',
+  discarded: 'was discarded',
+};
+
+/** A message that is stuck or was discarded has no step at its receiver, so it gets a node of its own. */
 function stuckNode({ id, type, from, state, receivedAt, error, target }: StoryMessage): StoryNode[] {
   if (target !== stuckKey(id) || receivedAt === undefined) return [];
   const lane = from === 'orders' ? 'payments' : 'orders';
-  const what = state === 'dead' ? `${type} failed for good` : `${type} is parked`;
-  return [
-    { key: target, lane, at: receivedAt, type: what, isStuck: true, ...(error !== undefined && { detail: error }) },
-  ];
+  const what = `${type} ${AT_RECEIVER[state]}`;
+  const isStuck = state !== 'discarded';
+  return [{ key: target, lane, at: receivedAt, type: what, isStuck, ...(error !== undefined && { detail: error }) }];
 }
 
 function keyOf({ lane }: Account, { position }: StoredStep): string {

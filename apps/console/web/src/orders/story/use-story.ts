@@ -9,7 +9,7 @@ import { stepsQuery } from '../queries.js';
 import { type Account, storyOf } from './story.js';
 
 const MOST_IDS = 100;
-const noMessages = { raised: [], held: [], jobs: [] };
+const noMessages = { raised: [], held: [], discarded: [], jobs: [] };
 
 /** Loads what both services know about an order. */
 export function useStory(order: Order, payment: PaymentRequest | null | undefined) {
