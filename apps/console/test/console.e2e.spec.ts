@@ -100,6 +100,21 @@ describeInBrowser(`the console in Chromium${runsBrowser ? '' : ', which is not i
     expect(violations).toEqual([]);
   });
 
+  it('asks to sign in again when the session has ended, and returns to the same view', async () => {
+    const page = await shown.open(undefined, `/payments/${pair.paymentId}?status=ANY`);
+    await page.getByRole('button', { name: /^Payment operator/ }).click();
+    await page.getByRole('button', { name: 'Succeed', exact: true }).waitFor();
+
+    await page.context().clearCookies();
+    await page.getByRole('heading', { name: 'Sign in to Twinbox' }).waitFor();
+    await page.getByRole('button', { name: /^Administrator/ }).click();
+    await page.getByRole('button', { name: 'Succeed', exact: true }).waitFor();
+    const { pathname, search } = new URL(page.url());
+    await page.close();
+
+    expect(pathname + search).toBe(`/payments/${pair.paymentId}?status=ANY`);
+  });
+
   describe('payments', () => {
     it('are settled by keyboard alone', async () => {
       const { orderId, paymentId } = await shown.placed();

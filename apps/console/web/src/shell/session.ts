@@ -1,5 +1,6 @@
-import { type QueryClient, queryOptions, useQueryClient, useSuspenseQuery } from '@tanstack/react-query';
+import { type QueryClient, queryOptions, useQueryClient } from '@tanstack/react-query';
 import { type Role } from '@twinbox/client';
+import { createContext, useContext } from 'react';
 import { requestJson } from '../shared/http.js';
 
 export interface User {
@@ -33,11 +34,14 @@ export const sessionQuery = queryOptions({
   gcTime: Infinity,
 });
 
+/** The session of the pages that are shown. It outlives its end until they have gone. */
+export const SessionContext = createContext<SignedIn | undefined>(undefined);
+
 /** Returns who is signed in. For pages that are shown only to somebody who is. */
 export function useSession(): SignedIn {
-  const { data } = useSuspenseQuery(sessionQuery);
-  if (!data.signedIn) throw new Error('Nobody is signed in.');
-  return data;
+  const session = useContext(SessionContext);
+  if (!session) throw new Error('Nobody is signed in.');
+  return session;
 }
 
 /** Whether a person may do what the role may. An admin is also an operator. */
@@ -55,7 +59,12 @@ export function useSignOut(): () => Promise<void> {
   };
 }
 
-/** Forgets everything that was loaded for the person whose session has ended, and finds out how to sign in again. */
+/** Forgets what was loaded for the person before, whose rights may have been different. */
+export function forgetData(queries: QueryClient): void {
+  queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== sessionQuery.queryKey[0] });
+}
+
+/** Finds out how to sign in again. The page then goes there, and back after the sign-in. */
 export function endSession(queries: QueryClient): void {
   if (queries.getQueryState(sessionQuery.queryKey)?.fetchStatus === 'fetching') return;
   void queries.invalidateQueries({ queryKey: sessionQuery.queryKey });

@@ -3,12 +3,13 @@ import { useDisclosure } from '@mantine/hooks';
 import { useSuspenseQuery } from '@tanstack/react-query';
 import { Link, Outlet, useLocation } from '@tanstack/react-router';
 import { useEffect } from 'react';
+import { Loading } from '../shared/states.js';
 import { missingRole } from './areas.js';
 import { ColorSchemeButton } from './color-scheme-button.js';
 import { Navigation } from './navigation.js';
 import { OfflineBanner } from './offline-banner.js';
 import { RoleRequired } from './role-required.js';
-import { type SignedIn, sessionQuery } from './session.js';
+import { SessionContext, type SignedIn, sessionQuery } from './session.js';
 import classes from './shell.module.css';
 import { useFocusOnNewPage } from './use-focus-on-new-page.js';
 import { useSessionGuard } from './use-session-guard.js';
@@ -19,7 +20,15 @@ export function Shell() {
   const { data: session } = useSuspenseQuery(sessionQuery);
   useSessionGuard(session.signedIn);
   useFocusOnNewPage();
-  return session.signedIn ? <Frame session={session} /> : <Outlet />;
+  const isSignIn = useLocation({ select: ({ pathname }) => pathname === '/sign-in' });
+  if (session.signedIn && !isSignIn)
+    return (
+      <SessionContext value={session}>
+        <Frame session={session} />
+      </SessionContext>
+    );
+  // Until the router has left the page of somebody whose session has ended.
+  return isSignIn ? <Outlet /> : <Loading />;
 }
 
 function Frame({ session }: { readonly session: SignedIn }) {

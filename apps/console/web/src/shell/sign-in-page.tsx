@@ -6,7 +6,7 @@ import { requestJson } from '../shared/http.js';
 import { PageTitle } from '../shared/page.js';
 import { useChange } from '../shared/use-change.js';
 import { ColorSchemeButton } from './color-scheme-button.js';
-import { type DemoUser, type Session, sessionQuery } from './session.js';
+import { type DemoUser, forgetData, type Session, sessionQuery } from './session.js';
 import classes from './sign-in-page.module.css';
 
 const route = getRouteApi('/sign-in');
@@ -69,6 +69,7 @@ function DemoUsers({ users, next }: { readonly users: readonly DemoUser[]; reado
   const signIn = useChange(
     async (userId: string) => requestJson<Session>('/session', { method: 'POST', body: { userId } }),
     async (session) => {
+      forgetData(queries);
       queries.setQueryData(sessionQuery.queryKey, session);
       await router.navigate({ href: next, replace: true });
     },
