@@ -65,6 +65,13 @@ describe('the picture of a service', () => {
     expect(flow.consuming[0]?.stages[0]).toMatchObject({ figure: 'lag unknown', health: 'failing' });
   });
 
+  it('says how many messages of a consumer are overdue', () => {
+    const group = { lag: 90, overdue: 12, partitions: [], state: 'Stable', members: 1 };
+    const flow = flowOf(anOverview({}, { consumers: [aConsumer({ group })] }), NO_TREND);
+
+    expect(flow.consuming[0]?.stages[0]).toMatchObject({ figure: 'lag 90', facts: [{ text: '12 older than 30 s' }] });
+  });
+
   it('shows what is paused as paused rather than as failing', () => {
     const paused = { since: SINCE, actor: 'ann', reason: 'The provider is down.' };
     const problems = [

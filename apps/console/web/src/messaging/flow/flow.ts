@@ -91,6 +91,7 @@ function consuming(consumer: ConsumerOverview, { at, problems }: MessagingOvervi
   const own = of(problems, `inbox ${consumer.consumer}`);
   const stages = [
     stage('topic', topic, group === null ? 'lag unknown' : `lag ${count(group.lag)}`, of(problems, 'kafka'), [
+      group !== null && group.overdue > 0 && fact(`${count(group.overdue)} older than 30 s`, 'waiting'),
       trend !== undefined &&
         trend.arrivingPerSecond > 0 &&
         fact(`${perSecond(trend.arrivingPerSecond)} arriving`, 'ok'),

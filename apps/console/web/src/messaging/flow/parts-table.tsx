@@ -1,5 +1,5 @@
 import { Badge, Table, Text } from '@mantine/core';
-import { type MessagingOverview, type PauseNote } from '@twinbox/client/admin';
+import { type LatestFailure, type MessagingOverview, type PauseNote } from '@twinbox/client/admin';
 import { Time } from '../../shared/time.js';
 import { nameOf, type Pausable, PauseButton } from '../pauses/pause-button.js';
 import { useIsAdmin } from '../service.js';
@@ -12,6 +12,8 @@ interface Part {
   readonly state: string;
   readonly work: string;
   readonly waiting: string;
+  /** Why its latest attempt failed; null if nothing is to be retried. */
+  readonly failure: LatestFailure | null;
 }
 
 /** What a service runs, in words and numbers, and the switches for it. */
@@ -41,7 +43,7 @@ export function PartsTable({ overview }: { readonly overview: MessagingOverview 
 }
 
 function Row({ part, isAdmin }: { readonly part: Part; readonly isAdmin: boolean }) {
-  const { target, title, paused, state, work, waiting } = part;
+  const { target, title, paused, state, work, waiting, failure } = part;
   return (
     <Table.Tr>
       <Table.Th scope="row">
@@ -52,7 +54,14 @@ function Row({ part, isAdmin }: { readonly part: Part; readonly isAdmin: boolean
       </Table.Th>
       <Table.Td>{paused ? <Paused note={paused} /> : state}</Table.Td>
       <Table.Td>{work}</Table.Td>
-      <Table.Td>{waiting}</Table.Td>
+      <Table.Td>
+        {waiting}
+        {failure && (
+          <Text size="xs" c="red" lineClamp={2} title={failure.error}>
+            Latest failure: {failure.error}
+          </Text>
+        )}
+      </Table.Td>
       {isAdmin && (
         <Table.Td>
           <PauseButton target={target} isPaused={paused !== null} />
@@ -89,8 +98,9 @@ function partsOf({ relay, consumers, queues }: MessagingOverview): Part[] {
       state: relay.state === 'leading' ? `publishing (${relay.holder ?? 'unknown'})` : 'no process publishes',
       work: `${perSecond(relay.publishedPerSecond)} published`,
       waiting: `${count(relay.unpublished.ready.messages)} unpublished`,
+      failure: null,
     },
-    ...consumers.map(({ consumer, paused, group, inFlight, processedPerSecond, parked }): Part => ({
+    ...consumers.map(({ consumer, paused, group, inFlight, processedPerSecond, parked, latestFailure }): Part => ({
       target: { kind: 'consumer', name: consumer },
       title: consumer,
       paused,
@@ -98,14 +108,16 @@ function partsOf({ relay, consumers, queues }: MessagingOverview): Part[] {
         group === null ? 'unknown' : `${group.state}, ${group.members} ${group.members === 1 ? 'member' : 'members'}`,
       work: `${perSecond(processedPerSecond)} processed, ${count(inFlight)} in flight`,
       waiting: `lag ${group === null ? 'unknown' : count(group.lag)}, ${count(parked)} parked`,
+      failure: latestFailure,
     })),
-    ...queues.map(({ queue, paused, due, running, retrying, scheduled }): Part => ({
+    ...queues.map(({ queue, paused, due, running, retrying, scheduled, latestFailure }): Part => ({
       target: { kind: 'queue', name: queue },
       title: queue,
       paused,
       state: 'running',
       work: `${count(running)} running`,
       waiting: `${count(due)} due, ${count(retrying)} to be retried, ${count(scheduled)} scheduled`,
+      failure: latestFailure,
     })),
   ];
 }
