@@ -2,10 +2,17 @@ import { join } from 'node:path';
 import { createLogger, loadConfig } from '@twinbox/api-kit/edge';
 import { createOrdersClient, type OrdersClient } from '@twinbox/client/orders';
 import { createPaymentsClient, type PaymentsClient } from '@twinbox/client/payments';
-import { until } from '@twinbox/messaging/testing';
-import { createServiceDatabase, createServiceTopics, startService, stopServices } from '@twinbox/test-support';
+import { type TestDatabase, until } from '@twinbox/messaging/testing';
+import {
+  createServiceDatabase,
+  createServiceTopics,
+  type ServiceTopics,
+  startService,
+  stopServices,
+} from '@twinbox/test-support';
 import { startBrowser } from '@twinbox/test-support/browser';
-import { freePort, root } from '@twinbox/tools';
+import { freePort, QUOTAS_FOR_LOAD, root } from '@twinbox/tools';
+import { FaultProxy } from '@twinbox/tools/fault-proxy';
 import { type Browser, type BrowserContext, type Page } from 'playwright-core';
 import { ConsoleConfig } from '../server/config.js';
 import { createServer } from '../server/create-server.js';
@@ -19,6 +26,10 @@ export const PAGES = join(root, 'apps/console/dist/web');
 /** The console with its real pages and both services, and a browser that opens it. */
 export interface BrowserConsole {
   readonly url: string;
+  readonly database: TestDatabase;
+  readonly topics: ServiceTopics;
+  /** Between the console and order-service. */
+  readonly link: FaultProxy;
   /** Clients that do not go through the console: of a customer, and of another operator. */
   readonly customer: OrdersClient;
   readonly colleague: PaymentsClient;
@@ -36,12 +47,19 @@ export interface BrowserConsole {
 export async function startBrowserConsole(): Promise<BrowserConsole> {
   const complaints: string[] = [];
   const [services, browser] = await Promise.all([startServices(), startBrowser()]);
-  const { orders, payments } = services;
-  const server = await startServer({ ORDERS_URL: orders.url, PAYMENTS_URL: payments.url }, complaints);
+  const { orders, payments, database, topics } = services;
+  const link = await FaultProxy.open(Number(new URL(orders.url).port));
+  const server = await startServer(
+    { ORDERS_URL: `http://127.0.0.1:${link.port}`, PAYMENTS_URL: payments.url },
+    complaints,
+  );
   const customer = createOrdersClient({ baseUrl: orders.url, devUser: { id: 'demo' } });
   const colleague = createPaymentsClient({ baseUrl: payments.url, devUser: { id: 'colleague', roles: ['operator'] } });
   return {
     url: server.url,
+    database,
+    topics,
+    link,
     customer,
     colleague,
     complaints,
@@ -60,8 +78,9 @@ export async function startBrowserConsole(): Promise<BrowserConsole> {
     async stop() {
       await browser.close();
       await server.stop();
+      await link.close();
       await stopServices();
-      await services.database.drop();
+      await database.drop();
     },
   };
 }
@@ -71,6 +90,7 @@ async function startServices() {
   const [orders, payments] = await Promise.all([
     startService('order-service', {
       ...topics.env('order-service'),
+      ...QUOTAS_FOR_LOAD,
       DATABASE_URL: database.urlFor('orders', 'orders'),
     }),
     startService('payment-service', {
@@ -78,7 +98,7 @@ async function startServices() {
       DATABASE_URL: database.urlFor('payments', 'payments'),
     }),
   ]);
-  return { database, orders, payments };
+  return { database, topics, orders, payments };
 }
 
 async function startServer(env: Readonly<Record<string, string>>, complaints: string[]) {

@@ -3,8 +3,8 @@ import { type LettersSearch } from '../search.js';
 import { type Box } from './causes.js';
 
 const BOXES: readonly { readonly value: Box; readonly label: string }[] = [
-  { value: 'inbox', label: 'Inbox: not handled' },
-  { value: 'outbox', label: 'Outbox: not published' },
+  { value: 'inbox', label: 'Inbox' },
+  { value: 'outbox', label: 'Outbox' },
 ];
 
 type Filter = Omit<LettersSearch, 'box' | 'letter'>;
@@ -39,6 +39,7 @@ export function ActiveFilters({ search, box, onBox, onChange }: ActiveFiltersPro
         aria-label="Key, such as an order id"
         placeholder="Key, such as an order id"
         w={300}
+        maw="100%"
         defaultValue={key ?? ''}
         key={key}
         onKeyDown={(event) => {

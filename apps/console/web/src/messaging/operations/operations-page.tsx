@@ -1,4 +1,4 @@
-import { Badge, Progress, SegmentedControl, Stack } from '@mantine/core';
+import { Badge, Progress, NativeSelect, Stack } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { type Operation } from '@twinbox/client/admin';
@@ -37,12 +37,12 @@ function Operations() {
   const columns = useMemo(() => columnsOf(links), [links]);
   return (
     <Stack>
-      <SegmentedControl
+      <NativeSelect
         aria-label="State"
-        style={{ alignSelf: 'flex-start' }}
+        w={180}
         data={['all', ...OPERATION_STATES]}
         value={state ?? 'all'}
-        onChange={(value) => change({ state: OPERATION_STATES.find((one) => one === value) })}
+        onChange={(event) => change({ state: OPERATION_STATES.find((one) => one === event.currentTarget.value) })}
       />
       <LoadedList
         name="Operations"

@@ -47,8 +47,8 @@ function ParkedMessages() {
         aria-label="Box"
         style={{ alignSelf: 'flex-start' }}
         data={[
-          { value: 'inbox', label: 'Inbox: to be handled' },
-          { value: 'outbox', label: 'Outbox: to be published' },
+          { value: 'inbox', label: 'Inbox' },
+          { value: 'outbox', label: 'Outbox' },
         ]}
         value={box}
         onChange={(value) => change({ box: value === 'outbox' ? 'outbox' : 'inbox' })}
