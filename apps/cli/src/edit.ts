@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { addAbortSignal } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { type Command } from 'commander';
 import { type Session } from './cli.js';
@@ -29,11 +30,11 @@ export async function edited(session: Session, before: string, { file }: EditOpt
 }
 
 async function newContent(
-  { terminal, environment }: Session,
+  { terminal, environment, signal }: Session,
   before: string,
   file: string | undefined,
 ): Promise<string> {
-  if (file === '-') return text(terminal.streams.stdin);
+  if (file === '-') return text(addAbortSignal(signal, terminal.streams.stdin));
   if (file !== undefined)
     return readFile(file, 'utf8').catch((error: Error) => {
       throw new CommandFailed(`The file cannot be read: ${error.message}`);

@@ -12,7 +12,7 @@ import { addRefunds } from './commands/refunds.js';
 import { addReplay } from './commands/replay.js';
 import { addStatus } from './commands/status.js';
 import { addCompletion } from './completion.js';
-import { DONE, failureOf, INTERRUPTED } from './failures.js';
+import { CommandFailed, DONE, failureOf, INTERRUPTED, Interrupted } from './failures.js';
 import { type Streams, Terminal } from './terminal.js';
 
 const EXAMPLES = `
@@ -38,8 +38,11 @@ export async function run(
     return cli.exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return DONE;
-    new Terminal(streams, isJson(args)).failure(failureOf(error));
-    return signal.aborted ? INTERRUPTED : failureOf(error).exitCode;
+    // What was interrupted, such as a read, may fail for a reason of its own.
+    const isInterrupted = signal.aborted && !(error instanceof CommandFailed);
+    const failure = failureOf(isInterrupted ? new Interrupted() : error);
+    new Terminal(streams, isJson(args)).failure(failure);
+    return signal.aborted ? INTERRUPTED : failure.exitCode;
   }
 }
 

@@ -346,6 +346,19 @@ describe('an answer of a service', () => {
     expect(stderr).not.toMatch(code === 'not-found' ? /twinbox parked/ : /TWINBOX_ORDERS_URL/);
   });
 
+  it('is not awaited after Ctrl-C while the new content is read', async () => {
+    const interrupted = new AbortController();
+    answer = (reply) => {
+      setImmediate(() => interrupted.abort(new Interrupted()));
+      reply.writeHead(200, { 'content-type': 'application/json' }).end('{"payload":"{}","history":[]}');
+    };
+    const args = ['dead-letters', 'edit', 'orders/inbox/1', '--file', '-', '--reason', 'Corrected.'];
+
+    const { exitCode, stdout, stderr } = await runCommand(args, { env, isOpen: true, signal: interrupted.signal });
+
+    expect([exitCode, stdout, stderr]).toEqual([130, '', 'twinbox: Interrupted.\n']);
+  });
+
   it('that does not come ends with 130 after Ctrl-C, in every command', async () => {
     for (const args of [
       ['status'],
