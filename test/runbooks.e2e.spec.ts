@@ -122,7 +122,7 @@ following('a runbook, followed on a running system with its fault', () => {
       const text = await page.run('See it', 'dead-letters causes');
       return text.match(/^payments\/inbox\//gm)?.length === 4 && text;
     });
-    expect(shown).toMatch(/payments +3 .*OrderPlaced +the ledger is broken/);
+    expect(shown).toMatch(/payments +3 .*OrderPlaced\n +--cause 'the ledger is broken'/);
     await repair();
     const choice = { SERVICE: 'payments', CAUSE: 'the ledger is broken' };
     expect(await page.run('Repair it', 'dead-letters retry', choice)).toMatch(/done +3 of 3/);
@@ -156,7 +156,7 @@ following('a runbook, followed on a running system with its fault', () => {
     expect(await page.run('See it', 'dead-letters show', { LETTER: referenceOf(shown, order) })).toContain(order);
 
     await repair();
-    const CAUSE = /^orders +1 .*OrderPlaced +(.+)$/m.exec(shown)?.[1] ?? '';
+    const CAUSE = /^orders +1 .*OrderPlaced\n +--cause '?(.+?)'?$/m.exec(shown)?.[1] ?? '';
     expect(await page.run('Repair it', 'dead-letters retry', { SERVICE: 'orders', CAUSE })).toMatch(/done +1 of 1/);
 
     await system.shop.isPending(order);

@@ -2,6 +2,7 @@ import { TwinboxConnectionError, TwinboxProblem } from '@twinbox/client';
 import { type Session } from './cli.js';
 import { type ServiceName } from './connection.js';
 import { failureOf, ServicesFailed } from './failures.js';
+import { plain } from './safe-text.js';
 import { type Terminal } from './terminal.js';
 
 /** What the services answer to one command, and why they do not. One that fails does not hide what the other one has answered. */
@@ -37,12 +38,17 @@ export class Answers {
     }
   }
 
+  /** Returns why a service has not answered. */
+  failureTextOf(service: ServiceName): string {
+    return plain(failureOf(this.failures.get(service)).text);
+  }
+
   /**
    * Prints what was answered, and the failures on the standard error and, with `--json`, as `errors`. The result is whether every service
-   * has answered. @throws ServicesFailed if none has
+   * has answered. @throws ServicesFailed if none has, unless that is a result too
    */
-  print(value: object, render: () => string): boolean {
-    if (!this.hasAnswer && !this.areComplete) throw new ServicesFailed(this.failures);
+  print(value: object, render: () => string, { isResult = this.hasAnswer || this.areComplete } = {}): boolean {
+    if (!isResult) throw new ServicesFailed(this.failures);
     const failures = [...this.failures].map(([service, error]) => ({ service, failure: failureOf(error) }));
     const errors = failures.map(({ service, failure }) => ({ service, ...failure.problem }));
     this.terminal.result(errors.length > 0 ? { ...value, errors } : value, render);

@@ -175,7 +175,7 @@ describe('a look', () => {
     const { exitCode, stdout, stderr } = await as('operator', { env })('status', '--timeout', '2');
 
     expect(exitCode).toBe(1);
-    expect(stdout).toMatch(/^orders$[^]*publishing[^]*^payments$[^]*not answered/m);
+    expect(stdout).toMatch(/^orders$[^]*publishing[^]*^payments$[^]*cannot be reached/m);
     expect(stderr).toContain(`The answer of payments is missing. ${NOWHERE} cannot be reached`);
   });
 

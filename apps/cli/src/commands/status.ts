@@ -37,14 +37,17 @@ async function status({ terminal, connections }: Session, { service, check = fal
     })),
   );
   const shown = services.map(({ service, overview }) => ({ service, ...overview }));
-  const isComplete = answers.print({ services: shown }, () =>
+  const text = () =>
     services
       .map(({ service, overview }) => {
-        const text = overview ? overviewText(terminal, overview) : terminal.styled('red', 'It has not answered.');
+        const text = overview
+          ? overviewText(terminal, overview)
+          : terminal.styled('red', answers.failureTextOf(service));
         return `${terminal.styled('bold', service)}\n${text.replaceAll(/^(?=.)/gm, '  ')}`;
       })
-      .join('\n\n'),
-  );
+      .join('\n\n');
+  // That a service does not answer is part of its state.
+  const isComplete = answers.print({ services: shown }, text, { isResult: true });
   const isFailing = services.some(({ overview }) => overview?.problems.some(({ severity }) => severity === 'failing'));
   return isComplete && !(check && isFailing);
 }
