@@ -8,7 +8,8 @@ import { stepsQuery as paymentStepsQuery } from '../../payments/queries.js';
 import { stepsQuery } from '../queries.js';
 import { type Account, storyOf } from './story.js';
 
-const MOST_IDS = 100;
+/** The most that the administration looks up at once. */
+const MOST_IDS = 90;
 const noMessages = { raised: [], held: [], discarded: [], jobs: [] };
 
 /** Loads what both services know about an order. */
