@@ -1,5 +1,6 @@
 import { type PauseKind } from '@twinbox/messaging';
 import { type ProblemTable } from '../http/problem.js';
+import { AN_ID } from './admin-fields.js';
 
 export type AdminRejection =
   | { readonly code: 'dead-letter-not-found'; readonly box: string; readonly id: string }
@@ -18,8 +19,6 @@ export type AdminRejection =
     }
   | { readonly code: 'incident-not-found'; readonly id: string }
   | { readonly code: 'audit-entry-not-found'; readonly id: string };
-
-const ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 
 export const adminProblems: ProblemTable<AdminRejection> = {
   'audit-entry-not-found': {
@@ -44,7 +43,7 @@ export const adminProblems: ProblemTable<AdminRejection> = {
     status: 404,
     title: 'There is no such dead job.',
     detail: ({ id }) => `There is no dead job ${id}. It may have been retried or discarded.`,
-    example: { id: ID },
+    example: { id: AN_ID },
   },
   'parked-message-not-found': {
     status: 404,
@@ -62,7 +61,7 @@ export const adminProblems: ProblemTable<AdminRejection> = {
     status: 404,
     title: 'There is no such operation.',
     detail: ({ id }) => `There is no operation ${id}. Operations that have ended are removed after a while.`,
-    example: { id: ID },
+    example: { id: AN_ID },
   },
   'operation-invalid': {
     status: 422,
@@ -74,7 +73,7 @@ export const adminProblems: ProblemTable<AdminRejection> = {
     status: 409,
     title: 'The operation has ended.',
     detail: ({ state }) => `The operation is ${state}, so it cannot be cancelled.`,
-    example: { id: ID, state: 'done' },
+    example: { id: AN_ID, state: 'done' },
   },
   'nothing-to-pause': {
     status: 404,

@@ -10,20 +10,16 @@ import {
 } from '@twinbox/messaging';
 import { Transform } from 'class-transformer';
 import { ArrayMaxSize, ArrayNotEmpty, IsArray } from 'class-validator';
+import { AN_ID, AT, textOrNull, time, timeOrNull } from './admin-fields.js';
 import { FailedAttemptDto } from './letter.dto.js';
 
-const AT = '2026-11-30T23:45:00.000Z';
-const ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
-/** A query has at most 100 values. */
+/** A query has at most 100 values, which leaves some for other parameters. */
 const MAX_IDS = 90;
 
-const time = () => ApiProperty({ format: 'date-time', example: AT });
-const timeOrNull = () => ApiProperty({ type: String, format: 'date-time', nullable: true, example: AT });
-const textOrNull = (example: string) => ApiProperty({ type: String, nullable: true, example });
 const attempts = () => ApiProperty({ type: 'integer', minimum: 0, example: 2 });
 
 export class AggregateParams {
-  @ApiProperty({ example: ID, description: 'The id of the aggregate: the key of its messages.' })
+  @ApiProperty({ example: AN_ID, description: 'The id of the aggregate: the key of its messages.' })
   @IsText(1, 255)
   readonly id!: string;
 }
@@ -40,7 +36,7 @@ class RaisedMessageDto implements RaisedMessage {
   @ApiProperty({ example: '4711' })
   readonly position!: string;
 
-  @ApiProperty({ example: ID })
+  @ApiProperty({ example: AN_ID })
   readonly id!: string;
 
   @ApiProperty({ example: 'order' })
@@ -86,7 +82,7 @@ class HeldMessageDto implements HeldMessage {
   @ApiProperty({ example: 'order.events' })
   readonly topic!: string;
 
-  @textOrNull(ID)
+  @textOrNull(AN_ID)
   readonly messageId!: string | null;
 
   @textOrNull('OrderPlaced')
@@ -115,7 +111,7 @@ class DiscardedMessageDto implements DiscardedMessage {
   @ApiProperty({ example: 'payment-service' })
   readonly consumer!: string;
 
-  @textOrNull(ID)
+  @textOrNull(AN_ID)
   readonly messageId!: string | null;
 
   @textOrNull('OrderPlaced')
@@ -129,7 +125,7 @@ class DiscardedMessageDto implements DiscardedMessage {
 }
 
 class JobOfAggregateDto implements JobOfAggregate {
-  @ApiProperty({ example: ID })
+  @ApiProperty({ example: AN_ID })
   readonly id!: string;
 
   @ApiProperty({ example: 'charge' })
@@ -179,7 +175,7 @@ export class InboxRecordQuery {
   @ApiProperty({
     type: 'array',
     items: { type: 'string', minLength: 1, maxLength: 255 },
-    example: [ID],
+    example: [AN_ID],
     minItems: 1,
     maxItems: MAX_IDS,
     description: `Ids of messages, at most ${MAX_IDS}. Repeat the parameter.`,
@@ -199,7 +195,7 @@ class InboxRecordDto implements FoundRecord {
   @ApiProperty({ example: '/order-service' })
   readonly source!: string;
 
-  @ApiProperty({ example: ID })
+  @ApiProperty({ example: AN_ID })
   readonly messageId!: string;
 
   @time()

@@ -3,10 +3,10 @@ import { IsId, IsText, MayBeAbsent } from '@twinbox/fields';
 import { type AuditEntry, type AuditOutcome } from '@twinbox/messaging';
 import { IsIn, Matches } from 'class-validator';
 import { ApiNextCursor, CursorPageQuery } from '../http/pages.js';
+import { AN_ID, AT } from './admin-fields.js';
 
 const OUTCOMES = ['done', 'refused'] as const;
 const ENTRY_ID = String.raw`^\d{1,18}$`;
-const OPERATION = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 
 export class AuditQuery extends CursorPageQuery {
   @ApiPropertyOptional({ example: 'root' })
@@ -29,7 +29,7 @@ export class AuditQuery extends CursorPageQuery {
   @IsText(1, 255)
   readonly messageId?: string;
 
-  @ApiPropertyOptional({ format: 'uuid', example: OPERATION, description: 'The id of an operation.' })
+  @ApiPropertyOptional({ format: 'uuid', example: AN_ID, description: 'The id of an operation.' })
   @MayBeAbsent()
   @IsId()
   readonly operation?: string;
@@ -45,7 +45,7 @@ export class AuditEntryDto implements AuditEntry {
   @ApiProperty({ example: '42' })
   readonly id!: string;
 
-  @ApiProperty({ format: 'date-time', example: '2026-11-30T23:45:00.000Z' })
+  @ApiProperty({ format: 'date-time', example: AT })
   readonly at!: Date;
 
   @ApiProperty({ example: 'root' })
@@ -84,7 +84,7 @@ export class AuditEntryDto implements AuditEntry {
     type: String,
     format: 'uuid',
     nullable: true,
-    example: OPERATION,
+    example: AN_ID,
     description: "The operation that did it on the actor's behalf.",
   })
   readonly operation!: string | null;

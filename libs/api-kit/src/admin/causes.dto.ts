@@ -1,5 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { type CauseGroup, type Causes } from '@twinbox/messaging';
+import { AT } from './admin-fields.js';
 
 export class CauseGroupDto implements CauseGroup {
   @ApiProperty({
@@ -12,7 +13,7 @@ export class CauseGroupDto implements CauseGroup {
   @ApiProperty({ type: 'integer', minimum: 1, example: 120 })
   readonly count!: number;
 
-  @ApiProperty({ format: 'date-time', example: '2026-11-30T23:45:00.000Z', description: 'When the first one died.' })
+  @ApiProperty({ format: 'date-time', example: AT, description: 'When the first one died.' })
   readonly oldest!: Date;
 
   @ApiProperty({ format: 'date-time', example: '2026-11-30T23:52:00.000Z', description: 'When the last one died.' })

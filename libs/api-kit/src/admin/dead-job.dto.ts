@@ -3,19 +3,18 @@ import { IsText, MayBeAbsent } from '@twinbox/fields';
 import { type DeadJob, type WholeDeadJob } from '@twinbox/messaging';
 import { IsUUID } from 'class-validator';
 import { ApiNextCursor } from '../http/pages.js';
+import { AN_ID, AT } from './admin-fields.js';
 import { DeadListQuery } from './dead-query.dto.js';
 import { FailedAttemptDto } from './letter.dto.js';
 
-const JOB_ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 /** What `IsUUID` accepts. */
 const UUID =
   '^([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-8][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}|00000000-0000-0000-0000-000000000000|' +
   '[fF]{8}-[fF]{4}-[fF]{4}-[fF]{4}-[fF]{12})$';
-const AT = '2026-11-30T23:45:00.000Z';
 
 export class JobParams {
   // Of any version, because an id may be derived from another one, as that of a refund is.
-  @ApiProperty({ format: 'uuid', pattern: UUID, example: JOB_ID })
+  @ApiProperty({ format: 'uuid', pattern: UUID, example: AN_ID })
   @IsUUID()
   readonly id!: string;
 }
@@ -30,7 +29,7 @@ export class DeadJobListQuery extends DeadListQuery {
 export class DeadJobFilterQuery extends PickType(DeadJobListQuery, ['queue', 'cause', 'diedAfter', 'diedBefore']) {}
 
 export class DeadJobDto implements DeadJob {
-  @ApiProperty({ format: 'uuid', example: JOB_ID })
+  @ApiProperty({ format: 'uuid', example: AN_ID })
   readonly id!: string;
 
   @ApiProperty({ example: 'notifications' })
@@ -50,7 +49,7 @@ export class DeadJobDto implements DeadJob {
 }
 
 export class WholeDeadJobDto extends DeadJobDto implements WholeDeadJob {
-  @ApiProperty({ description: 'What the job gets when it runs: any JSON.', example: { orderId: JOB_ID } })
+  @ApiProperty({ description: 'What the job gets when it runs: any JSON.', example: { orderId: AN_ID } })
   readonly data!: unknown;
 
   @ApiProperty({

@@ -1,6 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { type Incident, type IncidentKind } from '@twinbox/messaging';
 import { Matches } from 'class-validator';
+import { AT } from './admin-fields.js';
 
 const KINDS = ['positions-went-back', 'offsets-went-back', 'messages-missed'] as const;
 
@@ -38,10 +39,10 @@ export class IncidentDto implements Incident {
   @ApiProperty({ type: 'integer', minimum: 1, example: 1, description: 'How often it was reported.' })
   readonly occurrences!: number;
 
-  @ApiProperty({ format: 'date-time', example: '2026-11-30T23:45:00.000Z' })
+  @ApiProperty({ format: 'date-time', example: AT })
   readonly firstAt!: string;
 
-  @ApiProperty({ format: 'date-time', example: '2026-11-30T23:45:00.000Z' })
+  @ApiProperty({ format: 'date-time', example: AT })
   readonly lastAt!: string;
 }
 

@@ -3,6 +3,7 @@ import { IsText, MayBeAbsent } from '@twinbox/fields';
 import { type LetterBox, type LetterFilter } from '@twinbox/messaging';
 import { IsIn, Matches } from 'class-validator';
 import { problemOf } from '../http/problem.js';
+import { AN_ID } from './admin-fields.js';
 import { adminProblems } from './admin-problems.js';
 import { DeadListQuery } from './dead-query.dto.js';
 
@@ -46,7 +47,7 @@ export class LetterListQuery extends DeadListQuery {
   readonly type?: string;
 
   @ApiPropertyOptional({
-    example: '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d',
+    example: AN_ID,
     description: 'The key of the message: the id of the aggregate.',
   })
   @MayBeAbsent()

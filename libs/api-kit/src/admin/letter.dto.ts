@@ -7,13 +7,9 @@ import {
   type WholeOutboxLetter,
 } from '@twinbox/messaging';
 import { ApiNextCursor } from '../http/pages.js';
+import { AN_ID, AT, textOrNull } from './admin-fields.js';
 
-const KEY = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 const MESSAGE_ID = '01939d3d-1c77-7e0b-a3a1-5d0c2b7e9f10';
-const AT = '2026-11-30T23:45:00.000Z';
-
-const textOrNull = (example: string, description?: string) =>
-  ApiProperty({ type: String, nullable: true, example, ...(description !== undefined && { description }) });
 
 export class FailedAttemptDto implements FailedAttempt {
   @ApiProperty({ format: 'date-time', example: AT })
@@ -44,7 +40,7 @@ export class OutboxLetterDto extends LetterDto implements OutboxLetter {
   @ApiProperty({ example: 'OrderPlaced' })
   readonly type!: string;
 
-  @ApiProperty({ example: KEY, description: 'The id of the aggregate.' })
+  @ApiProperty({ example: AN_ID, description: 'The id of the aggregate.' })
   readonly key!: string;
 
   @ApiProperty({ example: 'order' })
@@ -70,7 +66,7 @@ export class InboxLetterDto extends LetterDto implements InboxLetter {
   @textOrNull('OrderPlaced')
   readonly type!: string | null;
 
-  @textOrNull(KEY, 'As text, at most the first 1,020 bytes.')
+  @textOrNull(AN_ID, 'As text, at most the first 1,020 bytes.')
   readonly key!: string | null;
 
   @ApiProperty({ example: 'payment-service', description: 'The consumer group.' })

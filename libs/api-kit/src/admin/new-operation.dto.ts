@@ -16,7 +16,8 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { CursorPageQuery } from '../http/pages.js';
-import { OPERATION_ID, OPERATION_STATES } from './operation.dto.js';
+import { AN_ID } from './admin-fields.js';
+import { OPERATION_STATES } from './operation.dto.js';
 import { OptionalReasonDto } from './reason.dto.js';
 
 const KINDS = ['retry-letters', 'discard-letters', 'retry-jobs', 'discard-jobs', 'replay'] as const;
@@ -27,7 +28,7 @@ const MAX_IDS = 400;
 const optional = (example: unknown, description: string) => ApiPropertyOptional({ example, description });
 
 export class OperationParams {
-  @ApiProperty({ format: 'uuid', example: OPERATION_ID })
+  @ApiProperty({ format: 'uuid', example: AN_ID })
   @IsId()
   readonly id!: string;
 }
@@ -69,7 +70,7 @@ export class NewOperationFilterDto {
   @IsText(1, 255)
   readonly aggregateType?: string;
 
-  @optional(OPERATION_ID, 'A replay.')
+  @optional(AN_ID, 'A replay.')
   @MayBeAbsent()
   @IsText(1, 255)
   readonly aggregateId?: string;
@@ -84,7 +85,7 @@ export class NewOperationFilterDto {
   @IsText(1, 255)
   readonly type?: string;
 
-  @optional(OPERATION_ID, 'Letters: the id of the aggregate.')
+  @optional(AN_ID, 'Letters: the id of the aggregate.')
   @MayBeAbsent()
   @IsText(1, 1020)
   readonly key?: string;

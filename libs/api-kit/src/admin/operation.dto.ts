@@ -7,19 +7,13 @@ import {
   type StoredOperation,
 } from '@twinbox/messaging';
 import { ApiNextCursor } from '../http/pages.js';
+import { AN_ID, AT, count, textOrNull } from './admin-fields.js';
 
-export const OPERATION_ID = '01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d';
 export const OPERATION_STATES = ['running', 'done', 'stopped', 'cancelled', 'failed'] as const;
 const AS_OF = '2026-11-30T23:45:00.123456Z';
-const AT = '2026-11-30T23:45:00.000Z';
-
-const count = (example: number, description: string) =>
-  ApiProperty({ type: 'integer', minimum: 0, example, description });
-const textOrNull = (example: string | null, description?: string) =>
-  ApiProperty({ type: String, nullable: true, example, ...(description !== undefined && { description }) });
 
 export class OperationDto implements StoredOperation {
-  @ApiProperty({ format: 'uuid', example: OPERATION_ID })
+  @ApiProperty({ format: 'uuid', example: AN_ID })
   readonly id!: string;
 
   @ApiProperty({ example: 'retry-letters' })

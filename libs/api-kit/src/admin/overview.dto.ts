@@ -10,13 +10,9 @@ import {
   type RelayOverview,
   type Waiting,
 } from '@twinbox/messaging';
+import { AT, count, timeOrNull } from './admin-fields.js';
 
-const AT = '2026-11-30T23:45:00.000Z';
-const count = (example: number, description?: string) =>
-  ApiProperty({ type: 'integer', minimum: 0, example, ...(description !== undefined && { description }) });
 const rate = (description: string) => ApiProperty({ type: 'number', minimum: 0, example: 20.5, description });
-const timeOrNull = (description: string) =>
-  ApiProperty({ type: String, format: 'date-time', nullable: true, example: AT, description });
 
 class PauseNoteDto implements PauseNote {
   @ApiProperty({ format: 'date-time', example: AT })

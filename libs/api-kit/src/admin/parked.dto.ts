@@ -1,12 +1,9 @@
 import { ApiProperty, PickType } from '@nestjs/swagger';
 import { type Blocker, type ParkedMessage, type WholeParkedMessage } from '@twinbox/messaging';
 import { ApiNextCursor } from '../http/pages.js';
+import { AN_ID, AT, textOrNull } from './admin-fields.js';
 import { LetterListQuery } from './letter-query.dto.js';
 import { FailedAttemptDto, textIn } from './letter.dto.js';
-
-const AT = '2026-11-30T23:45:00.000Z';
-const textOrNull = (example: string, description?: string) =>
-  ApiProperty({ type: String, nullable: true, example, ...(description !== undefined && { description }) });
 
 export class ParkedListQuery extends PickType(LetterListQuery, [
   'box',
@@ -39,7 +36,7 @@ export class ParkedMessageDto implements ParkedMessage {
   @textOrNull('OrderPlaced')
   readonly type!: string | null;
 
-  @textOrNull('01939d3c-2f4a-7c3e-9d55-8a0f6a1b2c3d')
+  @textOrNull(AN_ID)
   readonly key!: string | null;
 
   @textOrNull('payment-service', 'The consumer group; null in the outbox.')

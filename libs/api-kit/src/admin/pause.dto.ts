@@ -2,6 +2,7 @@ import { ApiProperty } from '@nestjs/swagger';
 import { IsText } from '@twinbox/fields';
 import { type Pause, type PauseKind } from '@twinbox/messaging';
 import { IsIn } from 'class-validator';
+import { AT } from './admin-fields.js';
 import { OptionalReasonDto } from './reason.dto.js';
 
 const KINDS = ['consumer', 'queue', 'relay'] as const;
@@ -26,7 +27,7 @@ export class PauseDto implements Pause {
   @ApiProperty({ example: 'notifications', description: NAME })
   readonly name!: string;
 
-  @ApiProperty({ format: 'date-time', example: '2026-11-30T23:45:00.000Z' })
+  @ApiProperty({ format: 'date-time', example: AT })
   readonly since!: Date;
 
   @ApiProperty({ example: 'root' })

@@ -75,7 +75,7 @@ it('shows where a message is stuck, and why', () => {
 
 it('shows who discarded a message, although the inbox has recorded it', () => {
   const discarded = { consumer: 'payment-service', messageId: 'm1', type: 'OrderPlaced', at: at(9), actor: 'olga' };
-  const records = [{ consumer: 'payment-service', messageId: 'm1', receivedAt: at(3) }];
+  const records = [{ consumer: 'payment-service', source: '/order-service', messageId: 'm1', receivedAt: at(3) }];
   const payments: Account = { lane: 'payments', steps: [], messages: { ...none, discarded: [discarded] }, records };
 
   const { nodes, messages } = storyOf(placed(), payments);
