@@ -53,6 +53,7 @@ const settled = {
 };
 const behind = { lag: 4, overdue: 3, partitions: [], state: 'Stable', members: 2 };
 const failure = { at: ago(2), error: 'Error: the gateway is away' };
+const ownErrors = new Map([['payments', 'permission denied for table inbox']]);
 const replay = { id: '7', kind: 'replay', problem: 'The relay is paused', since: ago(31) };
 
 function storedBy(changes: Partial<Found['stored']>): Found['stored'] {
@@ -68,6 +69,7 @@ function aFound(changes: Partial<Found> = {}): Found {
     consumers: [consumer],
     queues: [queue],
     kafkaProblem: null,
+    ownErrors: new Map(),
     overdueAfterMs: 30_000,
     stored,
     ...changes,
@@ -200,6 +202,25 @@ it.each<[string, Partial<Found>, object]>([
     { severity: 'failing', component: 'queue gateway', since: ago(31) },
   ],
   ['dead jobs', { queues: [{ ...queue, dead: 1 }] }, { severity: 'attention', problem: '1 dead job', since: ago(45) }],
+  [
+    'a consumer that the database refuses',
+    { consumers: [{ ...consumer, group: behind }], ownErrors },
+    {
+      severity: 'failing',
+      problem: expect.stringMatching(/handle none\. The latest error: permission denied for table inbox$/),
+      since: ago(70),
+    },
+  ],
+  [
+    'a consumer that the database has just begun to refuse',
+    { ownErrors },
+    {
+      severity: 'failing',
+      component: 'inbox payments',
+      problem: 'No progress in the process that answers. The latest error: permission denied for table inbox',
+      since: null,
+    },
+  ],
   [
     'a Kafka that does not answer',
     { kafkaProblem: 'timed out' },

@@ -14,6 +14,8 @@ export const STALLED_AFTER_MS = 30_000;
 /** What the problems are derived from. */
 export interface Found extends Omit<MessagingOverview, 'problems'> {
   readonly stored: Pick<StoredOverview, 'incidents' | 'oldestDead' | 'consumers' | 'operations'>;
+  /** What the consumers of this process fail at, by group. The tables do not have it if the database itself refuses the inbox. */
+  readonly ownErrors: ReadonlyMap<string, string>;
   /** How long a message may wait unpublished; false if something other than the relay publishes. */
   readonly overdueAfterMs: number | false;
 }
@@ -80,17 +82,21 @@ function ofOverdue(at: Date, oldestSeconds: number, overdueAfterMs: number): Ove
   return [{ severity: 'failing', component: 'outbox', problem, since: agoOf(at, oldestSeconds) }];
 }
 
-function ofConsumer(consumer: ConsumerOverview, { at, stored }: Found): OverviewProblem[] {
+function ofConsumer(consumer: ConsumerOverview, { at, stored, ownErrors }: Found): OverviewProblem[] {
   const component = `inbox ${consumer.consumer}`;
   const known = stored.consumers.find((of) => of.consumer === consumer.consumer);
   const { paused, deadLetters, parked, oldestParkedSeconds, latestFailure } = consumer;
+  const ownError = ownErrors.get(consumer.consumer);
   const problems: OverviewProblem[] = [];
   const failing = (problem: string, since: Date | null) =>
     problems.push({ severity: 'failing', component, problem, since });
   if (paused) problems.push(pausedProblem(component, paused));
   else {
     const stall = stallOf(consumer, known?.settledAt ?? null, at);
-    if (stall) failing(stall.problem, stall.since);
+    if (stall)
+      failing(stall.problem + because(ownError === undefined ? latestFailure : { error: ownError }), stall.since);
+    else if (ownError !== undefined)
+      failing(`No progress in the process that answers. The latest error: ${ownError}`, null);
     if (known && isLongAgo(known.dueSince, at))
       failing(`${known.due} parked messages are due and are not attempted${because(latestFailure)}`, known.dueSince);
     else if (latestFailure && oldestParkedSeconds * 1000 > STALLED_AFTER_MS)
@@ -107,18 +113,17 @@ function ofConsumer(consumer: ConsumerOverview, { at, stored }: Found): Overview
 
 /** Returns why the consumer does not read or handle messages; undefined if it does, as far as the tables and Kafka can tell. */
 function stallOf(
-  { group, topic, inFlightSince, latestFailure }: ConsumerOverview,
+  { group, topic, inFlightSince }: ConsumerOverview,
   settledAt: Date | null,
   at: Date,
 ): Pick<OverviewProblem, 'problem' | 'since'> | undefined {
   if (group && group.lag > 0 && group.members === 0)
     return { problem: `${group.lag} messages wait, and no process consumes ${topic}`, since: settledAt };
-  if (isLongAgo(inFlightSince, at))
-    return { problem: `A message has been in flight for long${because(latestFailure)}`, since: inFlightSince };
+  if (isLongAgo(inFlightSince, at)) return { problem: 'A message has been in flight for long', since: inFlightSince };
   // A message that has just arrived after a long silence is not overdue.
   if (group && group.overdue > 0 && !inFlightSince && (settledAt === null || isLongAgo(settledAt, at)))
     return {
-      problem: `${group.overdue} messages of ${topic} are overdue, and its ${group.members} members handle none${because(latestFailure)}`,
+      problem: `${group.overdue} messages of ${topic} are overdue, and its ${group.members} members handle none`,
       since: settledAt,
     };
   return undefined;
@@ -158,7 +163,7 @@ function isLongAgo(time: Date | null, at: Date): boolean {
   return time !== null && at.getTime() - time.getTime() > STALLED_AFTER_MS;
 }
 
-function because(failure: LatestFailure | null): string {
+function because(failure: Pick<LatestFailure, 'error'> | null): string {
   return failure === null ? '' : `. The latest error: ${failure.error}`;
 }
 

@@ -6,6 +6,7 @@ import { groupMembers, type GroupMembers } from '../kafka/group-members.js';
 import { kafkaOptionsOf, MESSAGING_OPTIONS, type MessagingOptions } from '../messaging-options.js';
 import { CachedReading } from '../metrics/cached-reading.js';
 import { readTables, type TableReading } from '../metrics/metrics-store.js';
+import { MessagingHealth } from '../operations/health.js';
 import { DataSources } from '../postgres/data-sources.js';
 import { problemsOf, STALLED_AFTER_MS } from './overview-problems.js';
 import { type GroupOverview, type MessagingOverview, type PauseNote } from './overview-report.js';
@@ -24,7 +25,8 @@ interface KafkaReading {
 
 /**
  * The state of the service's messaging, read from its tables and Kafka. So every process of the service gives the same answer, even one
- * that neither publishes nor consumes. Calls within a second share one reading.
+ * that neither publishes nor consumes. Only the problems of a consumer may differ: they include what this process itself fails at. Calls
+ * within a second share one reading.
  *
  * @hideconstructor
  */
@@ -39,6 +41,7 @@ export class Overview {
     @Inject(MESSAGING_OPTIONS) private readonly options: MessagingOptions,
     private readonly dataSources: DataSources,
     private readonly jobHandlers: JobHandlers,
+    private readonly health: MessagingHealth,
   ) {
     this.kafka = new CachedReading(
       () => this.readKafka(),
@@ -130,7 +133,18 @@ export class Overview {
       queues: stored.queues.map((queue) => ({ ...queue, paused: pausedNote('queue', queue.queue) })),
       kafkaProblem: kafka ? null : this.kafkaProblem,
     };
-    return { ...found, problems: problemsOf({ ...found, stored, overdueAfterMs }) };
+    return { ...found, problems: problemsOf({ ...found, stored, ownErrors: this.ownErrors(), overdueAfterMs }) };
+  }
+
+  /** Returns what the consumers of this process fail at, by group, if they make no progress because of it. */
+  private ownErrors(): ReadonlyMap<string, string> {
+    const { components } = this.health.check();
+    const errors = this.options.consumes.flatMap(({ groupId }) => {
+      const report = components[`inbox ${groupId}`];
+      const problem = report?.['problem'];
+      return report?.healthy === false && typeof problem === 'string' ? [[groupId, problem] as const] : [];
+    });
+    return new Map(errors);
   }
 }
 
