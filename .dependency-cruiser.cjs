@@ -21,7 +21,7 @@ const MESSAGING_FOLDERS = {
   'stored-operations': ['dead-letters', 'message', 'operations', 'poll', 'postgres'],
   inspection: ['log', 'message', 'operations', 'postgres'],
   overview: ['jobs', 'kafka', 'log', 'metrics', 'operations', 'postgres'],
-  pauses: ['jobs', 'operations', 'postgres'],
+  pauses: ['jobs', 'message', 'operations', 'postgres'],
   replay: ['kafka', 'log', 'message', 'operations', 'poll', 'postgres', 'relay', 'stored-operations'],
   testing: ['kafka', 'message', 'postgres'],
 };

@@ -1,5 +1,5 @@
 import { InvalidInputError } from '../errors.js';
-import { operatorTime } from '../postgres/time-text.js';
+import { operatorTime } from '../operations/operator-time.js';
 
 /** What the choices of all kinds have in common. */
 interface Choice {

@@ -1,6 +1,6 @@
 import { InvalidInputError } from '../errors.js';
 import { textFlaw } from '../message/column-text.js';
-import { operatorTime } from '../postgres/time-text.js';
+import { operatorTime } from '../operations/operator-time.js';
 import { type OperationFilter } from '../stored-operations/operation-kind.js';
 
 /** Selects messages of the outbox. All given conditions apply. */

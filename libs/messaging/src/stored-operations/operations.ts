@@ -18,7 +18,7 @@ import {
 import { DueWork } from '../poll/due-work.js';
 import { AfterCommit } from '../postgres/after-commit.js';
 import { DataSources } from '../postgres/data-sources.js';
-import { operatorTime } from '../postgres/time-text.js';
+import { operatorTime } from '../operations/operator-time.js';
 import { checkOptions } from './check-options.js';
 import { auditOperation } from './operation-audit.js';
 import { type Json, OPERATION_KINDS, type OperationKind, type OperationOptions } from './operation-kind.js';

@@ -1,7 +1,6 @@
 import { Table } from '@mantine/core';
 import { useState } from 'react';
-import { clock } from './chart.js';
-import { sampled, type Series } from './series.js';
+import { clock, sampled, type Series } from './series.js';
 
 /** So many that a person can still listen to them. */
 const MOST_ROWS = 20;

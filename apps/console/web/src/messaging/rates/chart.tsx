@@ -2,7 +2,7 @@ import { useElementSize } from '@mantine/hooks';
 import { useState } from 'react';
 import { ChartTable } from './chart-table.js';
 import classes from './chart.module.css';
-import { movedCursor, type Series } from './series.js';
+import { clock, movedCursor, type Series } from './series.js';
 import { COLORS, usePlot } from './use-plot.js';
 
 interface ChartProps {
@@ -62,5 +62,3 @@ export function Chart({ name, series, format, isWhole = false }: ChartProps) {
 
 const textOf = (value: number | null | undefined, format: (value: number) => string) =>
   value === null || value === undefined ? 'unknown' : format(value);
-
-export const clock = (seconds: number): string => new Date(seconds * 1000).toLocaleTimeString('en-GB');

@@ -64,3 +64,5 @@ export function movedCursor(key: string, current: number, length: number): numbe
   if (key === 'End') return length - 1;
   return step === undefined ? undefined : Math.min(length - 1, Math.max(0, current + step));
 }
+
+export const clock = (seconds: number): string => new Date(seconds * 1000).toLocaleTimeString('en-GB');
