@@ -1,7 +1,7 @@
 import { Burger, Group, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useSuspenseQuery } from '@tanstack/react-query';
-import { Link, Outlet, useLocation } from '@tanstack/react-router';
+import { Link, Outlet, useLocation, useMatch } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { Loading } from '../shared/states.js';
 import { missingRole } from './areas.js';
@@ -20,7 +20,8 @@ export function Shell() {
   const { data: session } = useSuspenseQuery(sessionQuery);
   useSessionGuard(session.signedIn);
   useFocusOnNewPage();
-  const isSignIn = useLocation({ select: ({ pathname }) => pathname === '/sign-in' });
+  // Not the location, which is ahead of the page that is shown.
+  const isSignIn = useMatch({ from: '/sign-in', shouldThrow: false }) !== undefined;
   if (session.signedIn && !isSignIn)
     return (
       <SessionContext value={session}>
