@@ -6,6 +6,7 @@ const ADMINISTRATION: readonly AllowedRoute[] = [
   ['GET', '/admin/messaging'],
   ['GET', '/admin/messaging/aggregates/:id'],
   ['GET', '/admin/messaging/audit'],
+  ['GET', '/admin/messaging/audit/:id'],
   ['GET', '/admin/messaging/dead-jobs'],
   ['GET', '/admin/messaging/dead-jobs/causes'],
   ['GET', '/admin/messaging/dead-jobs/:id'],
