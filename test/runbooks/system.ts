@@ -5,6 +5,7 @@ import { SCHEMA_OF, type ServiceName } from '@twinbox/migrations/services';
 import { createServiceDatabase, nameServiceTopics, PASSWORDS, startService, stopServices } from '@twinbox/test-support';
 import { QUOTAS_FOR_LOAD } from '@twinbox/tools';
 import { Alerts, type Target } from './alerts.js';
+import { Deployment } from './deployment.js';
 import { Faults } from './faults.js';
 import { MailServer } from './mail-server.js';
 import { Shell, type Variables } from './shell.js';
@@ -39,6 +40,7 @@ export async function startSystem() {
 
   return {
     database,
+    deployment: new Deployment(shell, environmentOf('order-service'), targets),
     mails,
     payments,
     /** The folder in which commands run. */

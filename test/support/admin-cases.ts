@@ -168,5 +168,10 @@ export function adminCases(administered: Administered): Record<string, () => Pro
       await root.post(`${BASE}/incidents/${await anIncident()}/acknowledge`, REASON);
       await reuseKey(`${BASE}/incidents/${await anIncident()}/acknowledge`, REASON, { reason: 'another' });
     },
+    audit: async () => {
+      await root.post(`${await letter()}/discard`, REASON);
+      const [entry] = (await root.get(`${BASE}/audit`)).body.items;
+      await root.get(`${BASE}/audit/${entry.id}`);
+    },
   };
 }
