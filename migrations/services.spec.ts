@@ -21,6 +21,7 @@ const byName = <T>(value: (service: (typeof SERVICES)[number]) => T) =>
 
 /** The programs in apps that are not services. */
 const OTHERS = ['cli', 'console'];
+const CONSOLE_PORT = 8080;
 
 /** A variable of docker-compose.yml with its default. */
 const variable = (name: string, value: string | number) => `\${${name}:-${value}}`;
@@ -84,7 +85,7 @@ it('docker-compose.yml passes the names and partitions of all topics to the serv
 
 it('the image exposes the ports of the services', async () => {
   const ports = [...SERVICES.map(({ port }) => port), ...SERVICES.map(({ grpcPort }) => grpcPort)];
-  expect(await read('Dockerfile')).toContain(`\nEXPOSE ${ports.join(' ')}\n`);
+  expect(await read('Dockerfile')).toContain(`\nEXPOSE ${[CONSOLE_PORT, ...ports].join(' ')}\n`);
 });
 
 it('nest-cli.json has every service as a project', async () => {

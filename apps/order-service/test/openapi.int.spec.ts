@@ -102,6 +102,12 @@ function shopOf(service: OrderServiceHarness) {
 
 function orderCases({ service, ada, operator, aPlacedOrder, aPaidOrder, aLine, reuseKey }: Shop) {
   return {
+    'GET 304': async () => {
+      for (const path of ['/orders', await aPlacedOrder(), '/products/tea-earl-grey']) {
+        const { headers } = await ada.get(path);
+        await service.caller({ 'x-user-id': OWNER, 'if-none-match': headers.get('etag')! }).get(path);
+      }
+    },
     'POST /orders/{orderId}/cancel role-required': async () => {
       const path = `${await aPlacedOrder()}/cancel`;
       const key = { 'x-user-id': 'ops', 'idempotency-key': randomUUID() };

@@ -63,6 +63,12 @@ function specialCasesOf(service: PaymentServiceHarness) {
   }
 
   return {
+    'GET 304': async () => {
+      for (const path of ['/payment-requests', (await aRequest()).path]) {
+        const { headers } = await operator.get(path);
+        await service.anOperator('ops', { 'if-none-match': headers.get('etag')! }).get(path);
+      }
+    },
     'POST /payment-requests/{paymentRequestId}/succeed 200': async () =>
       operator.post(`${(await aRequest()).path}/succeed`),
     'POST /payment-requests/{paymentRequestId}/succeed payment-already-decided': async () => {
