@@ -251,7 +251,8 @@ describeInBrowser(`messaging and the shop in Chromium${runsBrowser ? '' : ', whi
         running.link.cut();
         await page.getByText('Reconnecting …').waitFor();
         running.link.heal();
-        await page.getByText('Live', { exact: true }).waitFor();
+        // The pause before an attempt doubles with each failure, and the service asks for up to some seconds to begin with.
+        await page.getByText('Live', { exact: true }).waitFor({ timeout: 60_000 });
         await button(page, 'Cancel the order').click();
         await page.getByLabel('Reason').fill('Ordered twice.');
         await dialog(page, /^Cancel/)
