@@ -172,6 +172,7 @@ it('P9 the trace of a caller that is not sampled stays so, and streams, probes a
 
   expect(orderEvents.ofKey(orderId)[0]?.headers['traceparent']).toMatch(new RegExp(`^00-${traceId}-\\w+-00$`));
   expect(collector.spans.filter((span) => span.traceId === traceId)).toEqual([]);
+  expect(orders.log()).not.toContain(`"trace_id":"${traceId}"`);
   const served = collector.spans.slice(known).filter(({ kind }) => kind === 2);
   expect(served.map(({ name }) => name)).toEqual(['GET /orders/:orderId']);
 });

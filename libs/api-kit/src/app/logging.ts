@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type DynamicModule, Logger } from '@nestjs/common';
-import { trace } from '@opentelemetry/api';
+import { trace, TraceFlags } from '@opentelemetry/api';
 import { LoggerModule, type Params, PinoLogger } from 'nestjs-pino';
 import pino, { type DestinationStream, type LoggerOptions } from 'pino';
 import { PinoPretty } from 'pino-pretty';
@@ -184,10 +184,14 @@ function options({ LOG_LEVEL }: Pick<ServiceConfig, 'LOG_LEVEL'>, name: string):
   };
 }
 
-/** The fields by which the lines of a trace are found, as OpenTelemetry names them for logs in formats other than its own. */
+/**
+ * The fields by which the lines of a recorded trace are found, as OpenTelemetry names them for logs in formats other than its own. Other
+ * traces cannot be looked up, so their lines do without.
+ */
 function traceFields(): object {
   const of = trace.getActiveSpan()?.spanContext();
-  return of ? { trace_id: of.traceId, span_id: of.spanId } : {};
+  const isRecorded = of !== undefined && (of.traceFlags & TraceFlags.SAMPLED) !== 0;
+  return isRecorded ? { trace_id: of.traceId, span_id: of.spanId } : {};
 }
 
 // Nest logs at length how it wires modules and routes. Those lines go to the debug level.
