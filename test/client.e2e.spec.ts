@@ -850,7 +850,7 @@ describe('the code in the documentation', () => {
     };
     await writeFile(join(project, config), JSON.stringify({ compilerOptions, include: ['*.ts'] }));
 
-    await run([join(root, 'node_modules/typescript/bin/tsc'), '-p', config]);
+    await run([join(root, 'node_modules/@typescript/native/bin/tsc'), '-p', config]);
   });
 
   it('runs', async () => {

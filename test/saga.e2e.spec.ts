@@ -218,8 +218,11 @@ describe('a replay', () => {
     await cashier.markPaymentSucceeded({ paymentRequestId: request.id });
     await orderWith(order.id, 'COMPLETED');
     const before = await duplicates();
+    const filter = { aggregateId: order.id, type: 'OrderPlaced' };
+    // The relay records some time after the acknowledgement that a message is published.
+    await until('the message counts as published', async () => (await create(filter, { dryRun: true })).total === 1);
 
-    const operation = await ended(await create({ aggregateId: order.id, type: 'OrderPlaced' }));
+    const operation = await ended(await create(filter));
 
     expect(operation).toMatchObject({ state: 'done', total: 1, totalIsExact: true, done: 1 });
     await until('payment-service has dropped the copy', async () => (await duplicates()) === before + 1);
