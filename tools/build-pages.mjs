@@ -1,6 +1,6 @@
 // Builds the pages of the console when one of their sources has changed, and compresses their files for the server.
 import { createHash } from 'node:crypto';
-import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 
@@ -20,6 +20,8 @@ export async function buildPages(print) {
   if (isCurrent) return;
   const start = performance.now();
   print('Building the pages of the console …');
+  // An interrupted build leaves pages that are not those of any sources.
+  rmSync(stamp, { force: true });
   const { build } = await import('vite');
   await build({ configFile: join(root, 'apps/console/web/vite.config.ts'), logLevel: 'warn' });
   compress();

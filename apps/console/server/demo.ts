@@ -58,7 +58,9 @@ export class DemoOrders {
       const worker = async () => {
         for (const n of numbers) await this.place(n, session, products);
       };
-      await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+      // All of them have ended before another run can begin.
+      const ended = await Promise.allSettled(Array.from({ length: CONCURRENCY }, worker));
+      for (const result of ended) if (result.status === 'rejected') throw result.reason;
     } catch (error) {
       this.logger.warn({ err: error }, 'No demo orders could be placed.');
     } finally {

@@ -7,6 +7,7 @@ import {
   optionalSecretOf,
   roleMappingOf,
 } from '@twinbox/api-kit/edge';
+import { Logger } from '@nestjs/common';
 import { decodeJwt } from 'jose';
 import * as oidc from 'openid-client';
 import { Agent, buildConnector, fetch } from 'undici';
@@ -33,6 +34,7 @@ export interface Tokens {
 
 /** The console as a client of the OpenID provider. The provider's addresses are discovered with the first sign-in that reaches it. */
 export class OpenIdClient {
+  private readonly logger = new Logger('Sign-in');
   private readonly dispatcher: Agent;
   private readonly claims: ClaimNames;
   private discovered: Promise<oidc.Configuration> | undefined;
@@ -89,7 +91,11 @@ export class OpenIdClient {
   async signOut({ refreshToken, idToken }: Tokens): Promise<URL | undefined> {
     const provider = await this.provider();
     const { revocation_endpoint: revocation, end_session_endpoint: endSession } = provider.serverMetadata();
-    if (revocation && refreshToken) await oidc.tokenRevocation(provider, refreshToken);
+    // The provider's session ends even if this fails, so that nobody signs in again with one click.
+    if (revocation && refreshToken)
+      await oidc
+        .tokenRevocation(provider, refreshToken)
+        .catch((error: unknown) => this.logger.warn({ err: error }, 'The provider did not revoke a refresh token.'));
     if (!endSession) return undefined;
     return oidc.buildEndSessionUrl(provider, {
       post_logout_redirect_uri: this.address('/sign-in'),
@@ -157,9 +163,9 @@ export class OpenIdClient {
   }
 }
 
-/** Whether the provider has answered that it does not grant the request, so that repeating it is pointless. */
+/** Whether the provider no longer accepts a refresh token. A rate limit, for example, is no reason to end a session. */
 export function isRefusal(error: unknown): boolean {
-  return error instanceof oidc.ResponseBodyError && error.status < 500;
+  return error instanceof oidc.ResponseBodyError && error.error === 'invalid_grant';
 }
 
 /** Returns the options of an agent that connects to `place` whatever the address of a request, like curl's --connect-to. */

@@ -129,7 +129,7 @@ class Proxy {
       return undefined;
     } catch (error) {
       if (error instanceof errors.UndiciError) metrics.countAnswer(api, 'none');
-      throw this.problemOf(error, session);
+      throw this.problemOf(error, isStream ? session : undefined);
     }
   }
 
@@ -154,10 +154,11 @@ class Proxy {
     throw problem('session-ended', 'The service does not accept the credentials of the session. Sign in again.');
   }
 
-  private problemOf(error: unknown, { signal }: Session): unknown {
+  /** `stream` is the session of an event stream. A change goes on when its session has ended, so its problem says what may have become of it. */
+  private problemOf(error: unknown, stream: Session | undefined): unknown {
     const service = this.upstream.api === 'orders' ? 'order-service' : 'payment-service';
-    if (signal.aborted) return problem('session-ended');
-    if (this.upstream.closing.aborted) return problem('console-stopping');
+    if (stream?.signal.aborted) return problem('session-ended');
+    if (stream && this.upstream.closing.aborted) return problem('console-stopping');
     if (error instanceof errors.HeadersTimeoutError)
       return problem('service-timeout', `${service} did not answer in time. A change may have been made.`);
     const code = (error as NodeJS.ErrnoException).code ?? '';
@@ -178,7 +179,7 @@ async function passOn(
   reply.hijack();
   for (const [name, value] of Object.entries({ ...reply.getHeaders(), ...selected(headers, RESPONSE_HEADERS) }))
     if (value !== undefined) raw.setHeader(name, value);
-  // The rest of a body that the service did not want cannot be told from the next request.
+  // The rest of a body that the service did not want cannot be distinguished from the next request.
   if (!request.raw.complete) raw.setHeader('connection', 'close');
   raw.writeHead(statusCode);
   raw.flushHeaders();

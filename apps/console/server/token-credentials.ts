@@ -44,7 +44,7 @@ export class TokenCredentials implements Credentials {
     try {
       return await this.client.signOut(this.tokens);
     } catch (error) {
-      this.logger.warn({ err: error }, 'The provider could not be told that a user has signed out.');
+      this.logger.warn({ err: error }, 'The provider could not be notified that a user has signed out.');
       return undefined;
     }
   }
