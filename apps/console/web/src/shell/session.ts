@@ -31,6 +31,8 @@ export const sessionQuery = queryOptions({
   queryKey: ['session'],
   queryFn: async ({ signal }) => requestJson<Session>('/session', { signal }),
   staleTime: Infinity,
+  // Somebody else may have signed in, or the roles have changed, while another tab was in front.
+  refetchOnWindowFocus: 'always',
   gcTime: Infinity,
 });
 

@@ -1,5 +1,8 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { isProblem } from '@twinbox/client';
 import { type Order, type OrdersClient } from '@twinbox/client/orders';
 import { useEffect, useState } from 'react';
+import { endSession } from '../shell/session.js';
 import { useClients } from '../shared/clients.js';
 import { type ShownStep, withSteps } from './order-progress.js';
 
@@ -17,15 +20,19 @@ const NOTHING: LiveOrder = { order: undefined, steps: [], isLive: false, error: 
 /** Follows one order, which stays the same. Each step is shown once, however often the connection breaks. */
 export function useLiveOrder(orderId: string): readonly [LiveOrder, retry: () => void] {
   const { orders } = useClients();
+  const queries = useQueryClient();
   const [state, setState] = useState(NOTHING);
   const [attempt, setAttempt] = useState(0);
   useEffect(() => {
     const leaving = new AbortController();
     const change = (next: (before: LiveOrder) => Partial<LiveOrder>) =>
       setState((before) => (leaving.signal.aborted ? before : { ...before, ...next(before) }));
-    void follow(orders, orderId, leaving.signal, change);
+    void follow(orders, orderId, leaving.signal, change).catch((error: unknown) => {
+      if (isProblem(error, 'session-ended')) endSession(queries);
+      change(() => ({ error, isLive: false }));
+    });
     return () => leaving.abort();
-  }, [orders, orderId, attempt]);
+  }, [orders, queries, orderId, attempt]);
   const retry = () => {
     setState(NOTHING);
     setAttempt((before) => before + 1);
@@ -45,14 +52,10 @@ async function follow(orders: OrdersClient, orderId: string, signal: AbortSignal
   };
   const onInterrupted = () => change(() => ({ isLive: false }));
   const onResumed = () => change(() => ({ isLive: true }));
-  try {
-    for await (const step of orders.watchOrder({ orderId }, { signal, load, onInterrupted, onResumed })) {
-      change((before) => ({ steps: withSteps(before.steps, [step]), isLive: true }));
-      const order = await orders.getOrder({ orderId }, { signal });
-      change((before) => (before.order && before.order.version > order.version ? {} : { order }));
-    }
-  } catch (error) {
-    change(() => ({ error, isLive: false }));
+  for await (const step of orders.watchOrder({ orderId }, { signal, load, onInterrupted, onResumed })) {
+    change((before) => ({ steps: withSteps(before.steps, [step]), isLive: true }));
+    const order = await orders.getOrder({ orderId }, { signal });
+    change((before) => (before.order && before.order.version > order.version ? {} : { order }));
   }
 }
 

@@ -6,6 +6,7 @@ import { type SubmitEvent, useState } from 'react';
 import { Failure } from '../../shared/failure.js';
 import { Loading } from '../../shared/states.js';
 import { useChange } from '../../shared/use-change.js';
+import { useReturnedFocus } from '../../shared/use-returned-focus.js';
 import { useAdmin } from '../use-messaging.js';
 import { type BulkAction, nounOf, operationFilter, operationOf, type PageFilter, type Subject } from './bulk.js';
 import { Preview } from './preview.js';
@@ -31,12 +32,25 @@ export function BulkDialog({ subject, action, filter, onClose }: BulkDialogProps
     staleTime: Infinity,
     gcTime: 0,
   });
+  const start = useStart();
+  useReturnedFocus();
+  // The operation would run all the same.
+  const close = () => {
+    if (!start.isPending) onClose();
+  };
   const noun = nounOf(subject);
   const title = action === 'retry' ? `Retry ${noun}s` : `Discard ${noun}s for good`;
   return (
-    <Modal opened onClose={onClose} size="lg" title={title} closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Modal
+      opened
+      onClose={close}
+      returnFocus={false}
+      size="lg"
+      title={title}
+      closeButtonProps={{ 'aria-label': 'Close' }}
+    >
       {dryRun.data ? (
-        <BulkForm subject={subject} action={action} filter={filter} found={dryRun.data} onClose={onClose} />
+        <BulkForm subject={subject} action={action} filter={filter} found={dryRun.data} start={start} onClose={close} />
       ) : dryRun.error ? (
         <Failure error={dryRun.error} onRetry={dryRun.refetch} />
       ) : (
@@ -46,17 +60,26 @@ export function BulkDialog({ subject, action, filter, onClose }: BulkDialogProps
   );
 }
 
-function BulkForm({ subject, action, filter, found, onClose }: BulkDialogProps & { readonly found: DryRun }) {
+/** Starts the operation, and goes to its page. */
+function useStart() {
   const { admin, service } = useAdmin();
   const navigate = useNavigate();
-  const [canary, setCanary] = useState(true);
-  const [rate, setRate] = useState<number>();
-  const [reason, setReason] = useState('');
-  const start = useChange(
+  return useChange(
     async (input: CreateOperationInput, idempotencyKey) =>
       (await admin.createOperation(input, { idempotencyKey })) as Operation,
     async ({ id }) => navigate({ to: '/messaging/$service/operations/$id', params: { service, id } }),
   );
+}
+
+interface BulkFormProps extends BulkDialogProps {
+  readonly found: DryRun;
+  readonly start: ReturnType<typeof useStart>;
+}
+
+function BulkForm({ subject, action, filter, found, start, onClose }: BulkFormProps) {
+  const [canary, setCanary] = useState(true);
+  const [rate, setRate] = useState<number>();
+  const [reason, setReason] = useState('');
   const isRetry = action === 'retry';
   const isReady = found.total > 0 && (isRetry || reason.trim() !== '');
   const submit = (event: SubmitEvent) => {
@@ -101,7 +124,7 @@ function BulkForm({ subject, action, filter, found, onClose }: BulkDialogProps &
             What matches only later is not part of it.
           </Text>
           <Group>
-            <Button variant="default" onClick={onClose}>
+            <Button variant="default" disabled={start.isPending} onClick={onClose}>
               Cancel
             </Button>
             <Button type="submit" {...(!isRetry && { color: 'red' })} loading={start.isPending} disabled={!isReady}>

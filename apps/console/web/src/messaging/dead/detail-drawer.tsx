@@ -2,6 +2,7 @@ import { Drawer, Stack, Text, Title } from '@mantine/core';
 import { type ReactNode } from 'react';
 import { Failure } from '../../shared/failure.js';
 import { Loading } from '../../shared/states.js';
+import { useReturnedFocus } from '../../shared/use-returned-focus.js';
 
 interface DetailDrawerProps<T> {
   readonly title: string;
@@ -12,10 +13,12 @@ interface DetailDrawerProps<T> {
 
 /** Shows one item of a list in full beside it. The address of the page names it, so it can be sent to a colleague. */
 export function DetailDrawer<T>({ title, query: { data, error }, onClose, children }: DetailDrawerProps<T>) {
+  useReturnedFocus();
   return (
     <Drawer
       opened
       onClose={onClose}
+      returnFocus={false}
       position="right"
       size="xl"
       title={

@@ -3,6 +3,7 @@ import { isProblem } from '@twinbox/client/admin';
 import { type SubmitEvent, useRef, useState } from 'react';
 import { Failure } from '../../shared/failure.js';
 import { useChange } from '../../shared/use-change.js';
+import { useReturnedFocus } from '../../shared/use-returned-focus.js';
 import { contractProblems, type EditProblem, indented, syntaxProblem } from './json-places.js';
 import { EditProblems } from './edit-problems.js';
 
@@ -30,6 +31,7 @@ export function EditDialog({ noun, content, send, onDone, onClose }: EditDialogP
   const problems = problemsOf(text, refused);
   const isChanged = text !== indented(content);
   const isReady = isChanged && reason.trim() !== '' && syntaxProblem(text) === undefined;
+  useReturnedFocus();
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     if (!isReady || change.isPending) return;
@@ -38,10 +40,15 @@ export function EditDialog({ noun, content, send, onDone, onClose }: EditDialogP
     };
     change.mutate({ text, reason: reason.trim() }, { onError });
   };
+  // The edit would take effect all the same.
+  const close = () => {
+    if (!change.isPending) onClose();
+  };
   return (
     <Modal
       opened
-      onClose={onClose}
+      onClose={close}
+      returnFocus={false}
       size="xl"
       title={`Edit and retry this ${noun}`}
       closeButtonProps={{ 'aria-label': 'Close' }}
@@ -63,7 +70,7 @@ export function EditDialog({ noun, content, send, onDone, onClose }: EditDialogP
           />
           {change.isError && !isProblem(change.error, 'edit-invalid') && <Failure error={change.error} />}
           <Group justify="flex-end">
-            <Button variant="default" onClick={onClose}>
+            <Button variant="default" disabled={change.isPending} onClick={close}>
               Cancel
             </Button>
             <Button type="submit" loading={change.isPending} disabled={!isReady}>

@@ -67,7 +67,7 @@ function PauseDialog({ target, isPaused, onClose }: PauseDialogProps) {
 const CONSEQUENCES = {
   consumer: 'New messages wait in Kafka.',
   queue: 'New jobs wait in the database.',
-  relay: 'New messages wait in the outbox, so the other service hears of nothing.',
+  relay: 'New messages wait in the outbox, so the other service receives nothing.',
 } as const;
 
 export function nameOf({ kind, name }: Pausable): string {
