@@ -48,8 +48,10 @@ export class Answers {
    * has answered. @throws ServicesFailed if none has, unless that is a result too
    */
   print(value: object, render: () => string, { isResult = this.hasAnswer || this.areComplete } = {}): boolean {
-    if (!isResult) throw new ServicesFailed(this.failures);
-    const failures = [...this.failures].map(([service, error]) => ({ service, failure: failureOf(error) }));
+    // In the same order whichever has failed first.
+    const inOrder = new Map([...this.failures].toSorted(([one], [other]) => one.localeCompare(other)));
+    if (!isResult) throw new ServicesFailed(inOrder);
+    const failures = [...inOrder].map(([service, error]) => ({ service, failure: failureOf(error) }));
     const errors = failures.map(({ service, failure }) => ({ service, ...failure.problem }));
     this.terminal.result(errors.length > 0 ? { ...value, errors } : value, render);
     for (const { service, failure } of failures)
