@@ -219,7 +219,7 @@ export function describeAdministration(start: () => Promise<AdministrationSettin
     expect((await get(`/inbox-records?messageId=${one}`)).items).toMatchObject([
       { consumer: 'tested', source: '/test' },
     ]);
-    expect(await get(`/aggregates/${randomUUID()}`)).toEqual({ raised: [], held: [], jobs: [] });
+    expect(await get(`/aggregates/${randomUUID()}`)).toEqual({ raised: [], held: [], discarded: [], jobs: [] });
     expect((await get(`/inbox-records?messageId=${id}`)).items).toEqual([]);
     expectProblem(await admin.root.get(`${BASE}/inbox-records`), 400, 'validation');
     const many = Array.from({ length: 91 }, (_, n) => `messageId=${n}`).join('&');
