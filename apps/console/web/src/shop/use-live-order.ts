@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { isProblem } from '@twinbox/client';
+import { isProblem, TwinboxConnectionError } from '@twinbox/client';
 import { type Order, type OrdersClient } from '@twinbox/client/orders';
 import { useEffect, useState } from 'react';
 import { endSession } from '../shell/session.js';
@@ -54,8 +54,28 @@ async function follow(orders: OrdersClient, orderId: string, signal: AbortSignal
   const onResumed = () => change(() => ({ isLive: true }));
   for await (const step of orders.watchOrder({ orderId }, { signal, load, onInterrupted, onResumed })) {
     change((before) => ({ steps: withSteps(before.steps, [step]), isLive: true }));
-    const order = await orders.getOrder({ orderId }, { signal });
-    change((before) => (before.order && before.order.version > order.version ? {} : { order }));
+    const order = await latestOrder(orders, orderId, signal, onInterrupted);
+    change((before) => ({ isLive: true, ...(!(before.order && before.order.version > order.version) && { order }) }));
+  }
+}
+
+/** Loads the order, and again while that fails because of the connection, which breaks the stream as well. */
+async function latestOrder(
+  orders: OrdersClient,
+  orderId: string,
+  signal: AbortSignal,
+  onFailure: () => void,
+): Promise<Order> {
+  for (;;) {
+    try {
+      // The client waits longer from one attempt to the next.
+      return await orders.getOrder({ orderId }, { signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      const mayPass = error instanceof TwinboxConnectionError || (isProblem(error) && error.status >= 500);
+      if (!mayPass) throw error;
+      onFailure();
+    }
   }
 }
 
