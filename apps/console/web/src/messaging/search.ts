@@ -1,12 +1,8 @@
-import { choiceIn, present, type SearchParams, textIn } from '../shell/search-params.js';
+import { choiceIn, present, type SearchParams, textIn, timeIn } from '../shell/search-params.js';
 import { type Box } from './dead/causes.js';
 
-function timeIn(search: SearchParams, name: string): string | undefined {
-  const text = textIn(search, name);
-  return text !== undefined && !Number.isNaN(Date.parse(text)) ? text : undefined;
-}
+// The filters of the pages, as their addresses have them. What is not valid is left out, so that an old bookmark still opens its page.
 
-/** The filters of the pages, as their addresses have them. What is not valid is left out, so that an old bookmark still opens its page. */
 const BOXES: readonly Box[] = ['inbox', 'outbox'];
 
 export interface LettersSearch {

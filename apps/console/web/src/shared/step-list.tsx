@@ -2,6 +2,7 @@ import { Text } from '@mantine/core';
 import { durationText } from './time-text.js';
 import classes from './step-list.module.css';
 import { Time } from './time.js';
+import { wordsOf } from './words.js';
 
 /** A step of an order or a payment. */
 export interface Step {
@@ -39,12 +40,6 @@ function StepItem({ step, before }: { readonly step: Step; readonly before: Step
       {detail && <Detail detail={detail} />}
     </li>
   );
-}
-
-/** `PaymentSucceeded` as `Payment succeeded`. */
-export function wordsOf(type: string): string {
-  const words = type.replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ').toLowerCase();
-  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 /** What a step means for the person who looks. */

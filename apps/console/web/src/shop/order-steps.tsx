@@ -1,6 +1,7 @@
 import { Card, Text, Timeline, Title } from '@mantine/core';
 import { Time } from '../shared/time.js';
 import { type ShownStep } from './order-progress.js';
+import { wordsOf } from '../shared/words.js';
 
 /** What has happened to the order, the latest first. New steps appear by themselves, and are read out. */
 export function OrderSteps({ steps }: { readonly steps: readonly ShownStep[] }) {
@@ -12,7 +13,7 @@ export function OrderSteps({ steps }: { readonly steps: readonly ShownStep[] }) 
       <div role="log" aria-label="Steps of the order">
         <Timeline bulletSize={14} lineWidth={2} active={steps.length}>
           {steps.toReversed().map(({ position, type, at, actor, detail }) => (
-            <Timeline.Item key={position} title={titleOf(type)}>
+            <Timeline.Item key={position} title={wordsOf(type)}>
               <Text size="sm" c="dimmed">
                 <Time at={at} />, by {actor}
               </Text>
@@ -23,10 +24,4 @@ export function OrderSteps({ steps }: { readonly steps: readonly ShownStep[] }) 
       </div>
     </Card>
   );
-}
-
-/** `PaymentSucceeded` as a person says it: `Payment succeeded`. */
-export function titleOf(type: string): string {
-  const words = type.replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ').toLowerCase();
-  return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -1,5 +1,5 @@
 import { useElementSize } from '@mantine/hooks';
-import { wordsOf } from '../../shared/step-list.js';
+import { wordsOf } from '../../shared/words.js';
 import { durationText } from '../../shared/time-text.js';
 import { Time } from '../../shared/time.js';
 import { layoutOf, type PlacedMessage, type PlacedNode } from './layout.js';

@@ -1,6 +1,6 @@
 import { Table, VisuallyHidden } from '@mantine/core';
 import '@mantine/core/styles/ScrollArea.css';
-import { wordsOf } from '../../shared/step-list.js';
+import { wordsOf } from '../../shared/words.js';
 import { durationText } from '../../shared/time-text.js';
 import { Time } from '../../shared/time.js';
 import { type Story, type StoryMessage, type StoryNode } from './story.js';
