@@ -105,7 +105,7 @@ describe('with AUTH_MODE=dev', () => {
     expect((await replaced.get('/session')).body).toMatchObject({ signedIn: false });
   });
 
-  it('P10 forwards a request as the user of the session, whoever the browser claims to be', async () => {
+  it('P10 forwards a request as the user of the session, even if the browser names another user', async () => {
     await as('demo');
     const claims = { 'x-user-id': 'admin', 'x-roles': 'admin', authorization: 'Bearer x' };
 
@@ -501,7 +501,7 @@ describe('with AUTH_MODE=jwt', () => {
     expect((await tab.post('/session', { userId: 'admin' })).status).toBe(404);
   });
 
-  it('P10 asks for a code with PKCE, a state and a nonce, in a cookie that says nothing', async () => {
+  it('P10 asks for a code with PKCE, a state and a nonce, and keeps them in an opaque cookie', async () => {
     const tab = shown.tab();
 
     const { status, headers } = await tab.get('/sign-in/start?next=/orders');
@@ -665,7 +665,7 @@ describe('with AUTH_MODE=jwt', () => {
     expect(headers.location).toMatch(/^http:\/\/login\.example:8090\/auth\?/);
   });
 
-  it('says so when the provider cannot be reached', async () => {
+  it('reports that the provider cannot be reached', async () => {
     const away = await aConsole({ ...env(), OIDC_ISSUER: NOWHERE, MANAGEMENT_PORT: '' });
 
     const { headers } = await away.tab().get('/sign-in/start?next=/orders', { host: `localhost:${signedInPort}` });

@@ -2,7 +2,7 @@ import { type PaymentRequest } from '@twinbox/client/payments';
 
 type Decided = Pick<PaymentRequest, 'status' | 'decidedBy' | 'reason'>;
 
-/** Says who decided a payment and how, for a person who wanted to do that. */
+/** Describes who decided a payment and how, for somebody who has just tried to decide it. */
 export function decisionText({ status, decidedBy, reason }: Decided, self?: string): string {
   const who = whoOf(decidedBy, self);
   const why = reason === null ? '' : `: ${reason}`;

@@ -5,7 +5,7 @@ interface PayloadProps {
   readonly name: string;
   /** Null if it is not text. */
   readonly text: string | null;
-  /** The bytes as Base64, for what is not text. */
+  /** The bytes as Base64, if they are not text. */
   readonly raw?: string | null;
 }
 

@@ -100,7 +100,7 @@ function placeRow(placed: Placed, lane: Lane, columns: readonly number[], y: num
   return y + height + LANE_GAP + LABEL_HEIGHT;
 }
 
-/** One below the other, for a narrow screen. */
+/** Stacks the boxes, for a narrow screen. */
 export function narrowPicture({ publishing, consuming, jobs }: Flow): Picture {
   const placed: Placed = { boxes: [], arrows: [], labels: [] };
   const x = MARGIN;

@@ -9,7 +9,7 @@ import { StageBox } from './stage-box.js';
 /** Below this width of the page, in pixels, the texts of the wide picture would be too small to read. */
 const WIDE_FROM = 720;
 
-/** The way of messages through a service. Each box leads to the page with its details. */
+/** How messages flow through a service. Each box links to the page with its details. */
 export function Picture({ flow, at }: { readonly flow: Flow; readonly at: string }) {
   const { ref, width } = useElementSize();
   const isWide = width === 0 || width >= WIDE_FROM;

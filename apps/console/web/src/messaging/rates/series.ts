@@ -49,7 +49,7 @@ function seriesOf(readings: readonly Reading[], columns: readonly Column[]): Ser
 
 const consumersOf = (readings: readonly Reading[]) => Object.keys(readings.at(-1)?.consumers ?? {});
 
-/** Returns about so many indexes, evenly spread and with the last one, for a table that a person can read. */
+/** Returns about `most` evenly spread indexes, always with the last one, so that the table stays short enough to read. */
 export function sampled(length: number, most: number): number[] {
   const step = Math.max(1, Math.ceil(length / most));
   return Array.from({ length: Math.ceil(length / step) }, (_, n) => length - 1 - n * step).toReversed();

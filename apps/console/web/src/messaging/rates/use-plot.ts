@@ -4,7 +4,7 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { type Series } from './series.js';
 
-/** Colors that are told apart with any kind of color vision. */
+/** Colors that can be distinguished with any kind of color vision. */
 export const COLORS = [
   '--mantine-color-blue-6',
   '--mantine-color-orange-6',
